@@ -1,0 +1,1 @@
+"""Measures and judges, never repairs: metrics, expectation suites, gates."""
