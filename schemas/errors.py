@@ -18,8 +18,10 @@ Prefect and the CASA children send them between processes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class CalibrationError(Exception):
