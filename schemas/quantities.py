@@ -22,7 +22,7 @@ NonNegative = Annotated[float, Field(ge=0.0)]
 """A number of zero or more."""
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]*$", max_length=100)]
-"""A name that is also a folder: letters, digits, ``_ . + -``; without ``/`` and leading dot it cannot leave its parent."""
+"""A name that is also a folder: letters, digits, ``_ . + -``; so it cannot leave its parent."""
 
 
 def seconds(solint: str) -> float | None:

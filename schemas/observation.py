@@ -1,0 +1,93 @@
+"""The observation file: where the data are, the fields' roles, the profile, who gets the mail, what is different."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import yaml
+from pydantic import Field, ValidationError, field_validator
+
+from schemas.errors import ConfigurationError
+from schemas.profiles import ProfileName, explain
+from schemas.quantities import Name
+from schemas.record import Record
+
+
+class RequestedRoles(Record):
+    """The fields' roles as a person names them; names as in the data."""
+
+    flux: str = Field(title="Flux calibrator", min_length=1)
+    """Field with a known flux density, e.g. 1331+305."""
+    bandpass: tuple[str, ...] = Field(title="Bandpass calibrators", min_length=1)
+    """Bright fields for the bandpass."""
+    phase_reference: dict[str, str] = Field(title="Phase references", min_length=1)
+    """Target to its phase reference."""
+    target: tuple[str, ...] = Field(default=(), title="Targets")
+    """Targets; default: those of `phase_reference`. Each needs a phase reference."""
+
+
+class Selection(Record):
+    """A part of the data, in CASA's selection syntax; empty: all."""
+
+    spw: str = Field(default="", title="Spectral windows")
+    """Spectral windows."""
+    scan: str = Field(default="", title="Scans")
+    """Scans."""
+    antenna: str = Field(default="", title="Antennas")
+    """Antennas."""
+
+
+class Observation(Record):
+    """One observation to calibrate."""
+
+    name: Name = Field(title="Name")
+    """Name; also the workspace's folder: letters, digits, ``_ . + -``."""
+    data: Path = Field(title="Data")
+    """MeasurementSet, tar of one, UVFITS, FITS-IDI file or a folder of them; never written to."""
+    profile: ProfileName = Field(default="emerlin", title="Profile")
+    """Observatory whose parameters to start from."""
+    roles: RequestedRoles | Literal["auto"] = Field(default="auto", title="Roles of the fields")
+    """Who is what; ``auto`` decides from positions, scans and intents, and says why."""
+    selection: Selection = Field(default=Selection(), title="Selection")
+    """Part of the data to use."""
+    recipients: tuple[str, ...] = Field(default=(), title="Recipients")
+    """Mail addresses the report goes to."""
+    overrides: dict[str, str | int | float | bool | list[str] | None] = Field(default_factory=dict, title="Overrides")
+    """Parameters and bounds that differ from the profile, by dotted name, e.g. ``gains.solint: 30s``."""
+
+    @field_validator("recipients")
+    @classmethod
+    def _addresses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for address in value:
+            if "@" not in address or any(character.isspace() or not character.isprintable() for character in address):
+                msg = f"{address!r} is not a mail address"
+                raise ValueError(msg)
+        return value
+
+
+def read_observation(path: Path) -> Observation:
+    """Read an observation file (YAML); a relative data path counts from the file's folder.
+
+    Raises
+    ------
+    ConfigurationError
+        The file is missing, is not YAML, or a field is wrong: all of them are named.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        msg = f"the observation file {path} cannot be read: {error.strerror}."
+        raise ConfigurationError(msg) from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        msg = f"the observation file {path} is not YAML: {error}"
+        raise ConfigurationError(msg) from error
+    if not isinstance(content, dict):
+        msg = f"the observation file {path} holds no fields; it needs at least name: and data:."
+        raise ConfigurationError(msg)
+    try:
+        observation = Observation.model_validate(content)
+    except ValidationError as error:
+        msg = f"the observation file {path} is wrong.\n{explain(error, 'field')}"
+        raise ConfigurationError(msg) from error
+    return observation.evolve(data=(path.parent / observation.data).resolve())

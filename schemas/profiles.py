@@ -1,0 +1,121 @@
+"""The profiles: complete parameter sets for an observatory, and overrides by dotted name on top of them."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING, Any, Literal
+
+import yaml
+from pydantic import ValidationError
+
+from schemas.errors import ConfigurationError
+from schemas.parameters import (
+    FlagParams,
+    FluxscaleParams,
+    GainsParams,
+    ModelParams,
+    Parameters,
+    PrecalParams,
+)
+from schemas.record import Record
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+ProfileName = Literal["emerlin", "vla"]
+"""Observatories that gatecal knows."""
+
+PROFILES: dict[ProfileName, Parameters] = {
+    # The e-MERLIN 3C277.1 guide, reference antenna and its fallbacks as the e-MERLIN CASA pipeline orders them.
+    "emerlin": Parameters(refant=("Mk2", "Pi", "Da", "Kn")),
+    # VLA: slews and sets within seconds (quack 10 s, the VLA pipeline's order of size), filter edges of 5 % each side,
+    # phase per integration and amplitude per scan, CASA's own models of the standards (Perley & Butler 2017).
+    "vla": Parameters(
+        flag=FlagParams(late_on_source_s=10.0, end_channels=None, end_channels_fraction=0.05),
+        model=ModelParams(standard="Perley-Butler 2017", model="casa", resolved_out_factor=1.0),
+        precal=PrecalParams(solint="int", amplitude_solint="inf", channels="central"),
+        gains=GainsParams(solint="int", amplitude_solint="inf"),
+        fluxscale=FluxscaleParams(antenna=""),
+    ),
+}
+
+
+def parameters(profile: ProfileName, overrides: Mapping[str, object]) -> Parameters:
+    """Return the profile's parameters with `overrides` (dotted name to value) applied.
+
+    Raises
+    ------
+    ConfigurationError
+        A name does not exist (near ones are suggested) or a value does not fit; says which and what fits.
+    """
+    tree = PROFILES[profile].model_dump(by_alias=True)
+    for name, value in overrides.items():
+        _set(tree, name, value)
+    try:
+        return Parameters.model_validate(tree)
+    except ValidationError as error:
+        raise ConfigurationError(explain(error, "parameter")) from error
+
+
+def parse_assignment(text: str) -> tuple[str, object]:
+    """Split ``gates.delay.stop_ns=20`` into a dotted name and a typed value (read as YAML).
+
+    Raises
+    ------
+    ConfigurationError
+        There is no ``=``, or the value is not YAML.
+    """
+    name, separator, value = text.partition("=")
+    if not separator or not name.strip():
+        msg = f"--set {text!r} is not NAME=VALUE; write for example --set gains.solint=30s."
+        raise ConfigurationError(msg)
+    try:
+        return name.strip(), yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        msg = f"--set {name.strip()}: the value {value!r} cannot be read ({error})."
+        raise ConfigurationError(msg) from error
+
+
+def explain(error: ValidationError, what: str) -> str:
+    """Return a validation error as sentences: which field, what was given, what fits."""
+    lines = []
+    for issue in error.errors():
+        place = ".".join(str(part) for part in issue["loc"]) or what
+        lines.append(f"{what} {place}: {issue['msg']} (given: {issue['input']!r}){_hint(issue)}")
+    return "\n".join(lines)
+
+
+def _hint(issue: Mapping[str, Any]) -> str:
+    if "solint" in str(issue["loc"]) and issue["type"] == "string_pattern_mismatch":
+        return "; write int, inf or a duration with its unit, e.g. 60s"
+    if "solint" in str(issue["loc"]):
+        return f"; a time needs its unit, e.g. {issue['input']}s"
+    return ""
+
+
+def _set(tree: dict[str, Any], name: str, value: object) -> None:
+    node: Any = tree
+    *parents, leaf = name.split(".")
+    for part in (*parents, leaf):
+        if not isinstance(node, dict) or part not in node:
+            raise ConfigurationError(_unknown(name))
+        if part is not leaf:
+            node = node[part]
+    node[leaf] = value
+
+
+def _unknown(name: str) -> str:
+    known = names(Parameters)
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    hint = f"; did you mean {', '.join(near)}?" if near else "; see the README for the list."
+    return f"there is no parameter {name!r}{hint}"
+
+
+def names(record: type[Record], prefix: str = "") -> list[str]:
+    """Return the dotted names of all fields of `record` and of the records inside it."""
+    found = []
+    for name, info in record.model_fields.items():
+        found.append(prefix + name)
+        if isinstance(info.annotation, type) and issubclass(info.annotation, Record):
+            found += names(info.annotation, f"{prefix}{name}.")
+    return found
