@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
+from schemas.inspection import MsSummary
 from schemas.record import Record
 
 DataKind = Literal["measurement set", "tar", "uvfits", "fits-idi"]
@@ -35,5 +36,7 @@ class IngestRecord(Record):
     """What it was made from."""
     flag_version: str
     """Flag version saved at the end of ingest."""
+    summary: MsSummary | None = None
+    """The input in numbers, as it was before any work."""
     notes: tuple[str, ...] = ()
     """What was kept, reset, merged, averaged, in sentences."""

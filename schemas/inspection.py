@@ -79,6 +79,8 @@ class ScanSummary(Record):
     """Main-table rows."""
     integration_s: float
     """Integration time [s]."""
+    flagged_fraction: float = 0.0
+    """Flagged fraction of its cross-correlations, as found."""
 
 
 class MsSummary(Record):

@@ -91,6 +91,11 @@ class ModelParams(Record):
     timeout_s: Positive = 3600.0
     """Time limit of each CASA call of this step [s]."""
 
+    @property
+    def image(self) -> Path | None:
+        """The user's model image; None for the models that come with gatecal and CASA."""
+        return None if self.model in {"components", "casa"} else Path(self.model)
+
 
 class PrecalParams(SolveParams):
     """Phase, then amplitude and phase, of the bandpass calibrators, so that the bandpass can average over time."""
@@ -139,6 +144,8 @@ class GainsParams(SolveParams):
 class FluxscaleParams(Record):
     """Flux densities of the calibrators from the flux calibrator's."""
 
+    enabled: bool = True
+    """False skips the step: calibrators stay at 1 Jy, and the target's scale is the phase reference's."""
     gainthreshold: Fraction = 0.3
     """Leave out gains off their median by more than this fraction."""
     antenna: str = "!De"
@@ -159,6 +166,8 @@ class FinalGainsParams(SolveParams):
 class ApplyParams(Record):
     """All tables applied to calibrators and targets."""
 
+    enabled: bool = True
+    """False skips the step, and split and image with it."""
     interp_delay: Literal["nearest", "linear"] = "linear"
     """Interpolation of the delays in time."""
     interp_bandpass: Literal["linear,linear", "nearest,linear", "nearest,nearest"] = "linear,linear"
@@ -176,6 +185,8 @@ class ApplyParams(Record):
 class SplitParams(Record):
     """The calibrated targets, each in a MeasurementSet of its own."""
 
+    enabled: bool = True
+    """False skips the step."""
     keepflags: bool = True
     """Keep flagged rows."""
     timeout_s: Positive = 7200.0

@@ -76,7 +76,7 @@ VISIBILITY_COLUMNS = (
     "polarisation",
     "uv_wavelengths",  # mean uv distance [wavelengths]
     "amplitude",  # of the vector average over the scan and the spw [Jy]
-    "phase_deg",  # of that average [deg]
+    "phase_deg",  # of that average, relative to the model's [deg]
     "model_amplitude",  # of the model's average over the same visibilities [Jy]
     "weight",  # number of unflagged visibilities averaged
 )
@@ -165,7 +165,11 @@ class FluxscaleFit(Record):
 class FluxscaleRecord(Record):
     """What the flux-scale step returns."""
 
-    caltable: Path
-    """The scaled amplitude table, relative to the workspace."""
-    fits: tuple[FluxscaleFit, ...]
-    """One per calibrator other than the flux calibrators."""
+    caltable: Path | None = None
+    """The scaled amplitude table, relative to the workspace; None where nothing was scaled."""
+    fits: tuple[FluxscaleFit, ...] = ()
+    """One per calibrator other than the flux calibrator."""
+    listing: Path | None = None
+    """fluxscale's own listing, relative to the workspace."""
+    skipped: str = ""
+    """Why it was skipped; empty if it ran."""

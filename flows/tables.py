@@ -1,0 +1,124 @@
+"""A workspace's outcome as tables on the console."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+from rich.table import Table
+from rich.text import Text
+
+from flows.progress import COLOURS
+from schemas.errors import ConfigurationError
+from schemas.outcome import Outcome
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from rich.console import Console
+
+    from schemas.gates import Check
+
+CHECK_COLOURS = {"passed": "green", "warned": "yellow", "stopped": "bold red", "not applicable": "dim"}
+"""Colour of each check's verdict."""
+
+
+def read_outcome(workspace: Path) -> Outcome:
+    """Read the outcome of a workspace's last run.
+
+    Raises
+    ------
+    ConfigurationError
+        There is none, or it cannot be read.
+    """
+    path = workspace / "outcome.json"
+    try:
+        return Outcome.model_validate_json(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        msg = (
+            f"{workspace} holds no outcome.json: it is not the workspace of an observation that has run. "
+            "Give the folder below --workspace that has the observation's name."
+        )
+        raise ConfigurationError(msg) from error
+    except ValidationError as error:
+        msg = f"{path} cannot be read ({error.error_count()} errors); run the calibration again to write it anew."
+        raise ConfigurationError(msg) from error
+
+
+def print_gates(console: Console, outcome: Outcome) -> None:
+    """Print every gate's every check: metric, where, number, bound, verdict."""
+    table = Table(title=f"Gates of {outcome.observation}", title_justify="left", box=None, pad_edge=False)
+    for heading in ("gate", "metric", "where (worst)", "observed", "bound", "on failure", "verdict"):
+        table.add_column(heading, justify="right" if heading == "observed" else "left", overflow="fold")
+    for gate in outcome.gates:
+        table.add_row(Text(gate.gate, "bold"), "", "", "", "", "", Text(gate.verdict, COLOURS[gate.verdict]))
+        if gate.verdict == "skipped":
+            table.add_row("", gate.reason)
+            continue
+        for check in gate.checks:
+            table.add_row("", *_cells(check))
+    console.print(table)
+    for gate in outcome.gates:
+        for check in gate.checks:
+            if check.verdict in {"warned", "stopped"}:
+                print_advice(console, gate.gate, check)
+
+
+def print_advice(console: Console, gate: str, check: Check) -> None:
+    """Print what a failed check means and what to try."""
+    console.print(Text(f"{gate}, {check.title}: {check.verdict} at {check.where}. {check.reason}", "yellow"))
+    places = ", ".join(str(failure.place) for failure in check.failures[:5])
+    more = f" and {check.failed - 5} more" if check.failed > 5 else ""
+    for label, text in (("places", places + more), ("means", check.meaning), ("try", check.try_)):
+        if text:
+            console.print(Text(f"  {label}: {text}"), soft_wrap=True)
+
+
+def _cells(check: Check) -> tuple[str | Text, ...]:
+    observed = "" if check.observed is None else f"{check.observed:.4g} {check.unit}".replace(" fraction", "")
+    reason = f"{check.verdict} ({check.reason})" if check.reason else check.verdict
+    return check.title, check.where, observed, check.bound, check.severity, Text(reason, CHECK_COLOURS[check.verdict])
+
+
+def print_outcome(console: Console, outcome: Outcome, workspace: Path) -> None:
+    """Print what the run came to: flux densities, corrected calibrators, images, products, verdict."""
+    for table in (_fluxes(outcome), _corrected(outcome), _images(outcome)):
+        if table.row_count:
+            console.print(table)
+    for name, path in outcome.products.items():
+        console.print(Text(f"{name}: {workspace / path}"), soft_wrap=True)
+    seconds = sum(step.seconds for step in outcome.steps)
+    words = f"{outcome.observation}: {outcome.verdict} ({seconds:.0f} s). {outcome.reason}"
+    console.print(Text(words, COLOURS[outcome.verdict]), soft_wrap=True)
+
+
+def _table(title: str, *headings: str) -> Table:
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    for index, heading in enumerate(headings):
+        table.add_column(heading, justify="right" if index else "left")
+    return table
+
+
+def _fluxes(outcome: Outcome) -> Table:
+    table = _table("Flux densities", "calibrator", "flux density [Jy]", "error [Jy]", "spectral index", "at [GHz]")
+    for field, flux in outcome.fluxes.items():
+        index = "-" if flux.spectral_index is None else f"{flux.spectral_index:.3f} ± {flux.error:.3f}"
+        frequency = f"{flux.reference_hz / 1e9:.4f}"
+        table.add_row(field, f"{flux.flux_density_jy:.4f}", f"{flux.error_jy:.4f}", index, frequency)
+    return table
+
+
+def _corrected(outcome: Outcome) -> Table:
+    table = _table("Corrected calibrators", "calibrator", "amplitude / model", "phase rms [deg]")
+    for entry in outcome.corrected:
+        table.add_row(entry.field, f"{entry.amplitude_over_model:.4f}", f"{entry.phase_rms_deg:.2f}")
+    return table
+
+
+def _images(outcome: Outcome) -> Table:
+    table = _table("First images", "field", "peak [Jy/beam]", "noise [Jy/beam]", "dynamic range", "beam [arcsec]")
+    for image in outcome.images:
+        beam = f"{image.beam_major_arcsec:.3g} x {image.beam_minor_arcsec:.3g}"
+        numbers = (f"{image.peak_jy_beam:.4g}", f"{image.noise_jy_beam:.3g}", f"{image.dynamic_range:.0f}")
+        table.add_row(image.field, *numbers, beam)
+    return table

@@ -1,0 +1,1 @@
+"""Metrics: pure functions from solution tables to measurements, one module per kind of solve."""

@@ -1,0 +1,74 @@
+"""Delays (gaincal K): are they small, steady and there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qa.metrics.places import PLACE, antenna_places, not_applicable, per_antenna, solutions
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from qa.measurement import Measurement
+    from schemas.gates import GateContext
+
+
+def delay_magnitude(rows: pd.DataFrame, statistics: pd.DataFrame, context: GateContext) -> Measurement:
+    """Median size of the delay per antenna, spw and polarisation [ns].
+
+    Delays are relative to the reference antenna, whose own is zero by construction and is listed too. After the
+    correlator's model what is left is cable and clock, a few ns (the e-MERLIN guide's data: about 2 ns); a large one
+    is a clock jump or a solve that locked onto noise, anywhere in the search window of 1/channel width.
+
+    Parameters
+    ----------
+    rows
+        A K table, columns `schemas.solutions.DELAY_COLUMNS`.
+    statistics
+        Its solve statistics, `schemas.solutions.STATISTICS_COLUMNS`: only which places there are.
+    context
+        The gate's context.
+
+    Returns
+    -------
+    One row per (n_antenna, n_spw, n_pol) [ns]; NaN where every solution is flagged.
+    """
+    table = solutions(rows, "delay_ns")
+    good = table[table["good"]]
+    size = good["delay_ns"].abs().groupby([good[key] for key in PLACE]).median()
+    return per_antenna("delay_magnitude", size, antenna_places(context, (rows,), statistics))
+
+
+def delay_scatter(rows: pd.DataFrame, statistics: pd.DataFrame, context: GateContext) -> Measurement:
+    """Scatter in time of the delay: rms about its median per antenna, spw and polarisation [ns].
+
+    Instrumental delays hold still for a night, also from calibrator to calibrator; so all fields and times are pooled.
+    The plain rms and not a robust width: a jump of a third of the night or a single wild solution harms all data
+    interpolated to it, and a median absolute deviation would not see either. A single good solution of several has no
+    scatter and reads 0; `delay_flagged` judges the missing ones. A table of one solution interval in all does not
+    apply ("one solution per scan").
+
+    Parameters and return value as in `delay_magnitude`.
+    """
+    table = solutions(rows, "delay_ns")
+    if table["time_s"].nunique() == 1:
+        return not_applicable("delay_scatter", "one solution per scan")
+    good = table[table["good"]]
+    keys = [good[key] for key in PLACE]
+    offset = good["delay_ns"] - good["delay_ns"].groupby(keys).transform("median")
+    scatter = (offset**2).groupby(keys).mean() ** 0.5
+    return per_antenna("delay_scatter", scatter, antenna_places(context, (rows,), statistics))
+
+
+def delay_flagged(rows: pd.DataFrame, statistics: pd.DataFrame, context: GateContext) -> Measurement:
+    """Fraction of failed solutions per antenna, spw and polarisation, from the table's FLAG.
+
+    For K the solve statistics are copies of the number attempted (measured, CASA 6.7.0 and 6.7.5) and its SNR column
+    is zero, so only the table tells. A delay that is not a number counts as failed. Intervals in which no antenna had
+    data are not in the table and do not count.
+
+    Parameters and return value as in `delay_magnitude`; 1 where every solution is flagged.
+    """
+    table = solutions(rows, "delay_ns")
+    failed = 1.0 - table.groupby(PLACE)["good"].mean()
+    return per_antenna("delay_flagged", failed, antenna_places(context, (rows,), statistics))

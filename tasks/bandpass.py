@@ -1,0 +1,68 @@
+"""Bandpass: each antenna's response over the channels, first to normalise, then on the flux scale."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from schemas.solutions import FluxscaleRecord, SolveRecord
+from tasks.casa import run
+from tasks.gains import scaled_chain
+from tasks.gaintables import GainTable, casa_chain
+from tasks.solving import chain_of, solve
+from tasks.step import step
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from schemas.parameters import BandpassParams
+    from tasks.calibration import Calibration
+
+
+@step("bandpass1", SolveRecord)
+def solve_bandpass1(calibration: Calibration, delays: SolveRecord, precal: SolveRecord) -> SolveRecord:
+    """Solve the initial bandpass, normalised, over the pre-calibrated bandpass calibrators (guide, step 6).
+
+    Writes ``bpcals.B1``.
+    """
+    chain = chain_of(calibration, delays, precal)
+    return _solve(calibration, calibration.parameters.bandpass1, "bpcals.B1", chain)
+
+
+@step("bandpass2", SolveRecord)
+def solve_bandpass2(
+    calibration: Calibration, delays: SolveRecord, gains: SolveRecord, fluxes: FluxscaleRecord
+) -> SolveRecord:
+    """Solve the bandpass again with models that have spectral indices, not normalised (guide, step 10).
+
+    The amplitude table is the fluxscaled one: the plain one is on a scale on which every calibrator but the flux
+    calibrator has 1 Jy. Writes ``bpcals.B2``.
+    """
+    chain = [*chain_of(calibration, delays), *scaled_chain(calibration, gains, fluxes)]
+    return _solve(calibration, calibration.parameters.bandpass2, "bpcals.B2", chain)
+
+
+def _solve(calibration: Calibration, asked: BandpassParams, name: str, chain: Sequence[GainTable]) -> SolveRecord:
+    if not asked.enabled:
+        return SolveRecord(skipped=f"switched off ({name} enabled)")
+    fields = calibration.roles.bandpass
+
+    def call(caltable: str) -> Iterable[Mapping[str, Any]]:
+        yield run(
+            "bandpass",
+            timeout_s=asked.timeout_s,
+            vis=calibration.vis,
+            caltable=caltable,
+            field=",".join(fields),
+            bandtype="B",
+            solint=asked.solint,
+            combine=asked.combine,
+            refant=",".join(calibration.refant),
+            minblperant=asked.minblperant,
+            minsnr=asked.minsnr,
+            solnorm=asked.solnorm,
+            fillgaps=asked.fillgaps,
+            corrdepflags=asked.corrdepflags,
+            **casa_chain(chain),
+        )
+
+    return SolveRecord(tables=(solve(calibration, name, "B", call, fields),))

@@ -1,0 +1,79 @@
+"""Simulated e-MERLIN observations with known truth.
+
+`simulate_observation` is the one entry; it runs inside a CASA child (``tasks.simulate:simulate_observation``). The
+physics is in `observatory`, `geometry`, `sky`, `instrument`, `atmosphere` and `conditions`, each pure NumPy; `scene`
+draws it, `faults` change it, `visibilities` compute it, `write` and `truth` put it on disk.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from schemas.errors import ConfigurationError
+from tasks.simulate.faults import apply_faults
+from tasks.simulate.scene import draw_scene
+from tasks.simulate.schedule import load_preset
+from tasks.simulate.truth import build_truth, flag_command_lines, truth_arrays
+from tasks.simulate.write import write_measurement_set
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from schemas.simulation import SimulationTruth
+
+__all__ = ["simulate_observation"]
+
+
+def simulate_observation(preset: str, out: Path | str, seed: int = 0, faults: Sequence[str] = ()) -> SimulationTruth:
+    """Write a simulated e-MERLIN observation and its truth.
+
+    Writes the MeasurementSet `out` (DATA only) and beside it ``<out>.truth.json`` (the returned record),
+    ``<out>.truth.npz`` (the arrays) and ``<out>.flagcmd.txt`` (bad times as ``flagdata`` reads them).
+    The same preset, seed and faults give the same bits; a fault leaves the random numbers of everything else alone.
+
+    Parameters
+    ----------
+    preset
+        ``workshop``, ``demo`` or ``tiny``.
+    out
+        Path of the MeasurementSet; must not exist.
+    seed
+        Of every random stream, 0 or more.
+    faults
+        ``NAME`` or ``NAME:key=value,...`` each; see `tasks.simulate.faults`.
+
+    Raises
+    ------
+    ConfigurationError
+        Unknown preset or fault, bad value, or `out` exists or has no folder to lie in.
+    """
+    path = Path(out)
+    _check(path, seed)
+    scene, injected = apply_faults(draw_scene(load_preset(preset), seed), tuple(faults))
+    unfinished = path.with_name(path.name + ".partial")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    write_measurement_set(scene, unfinished)
+    arrays = truth_arrays(scene)
+    truth = build_truth(scene, arrays, path, injected)
+    path.with_name(truth.flag_commands).write_text("\n".join(flag_command_lines(scene)) + "\n", encoding="utf-8")
+    np.savez_compressed(path.with_name(truth.table), **arrays)  # type: ignore[arg-type]
+    path.with_name(f"{path.name}.truth.json").write_text(truth.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    # The rename comes last: where the MeasurementSet stands under its name, all of it and its truth are there.
+    unfinished.rename(path)
+    return truth
+
+
+def _check(path: Path, seed: int) -> None:
+    if path.exists():
+        msg = f"{path} exists already. Choose another name, or remove it first."
+        raise ConfigurationError(msg)
+    if not path.absolute().parent.is_dir():
+        msg = f"There is no folder {path.absolute().parent} to write {path.name} into. Make it first."
+        raise ConfigurationError(msg)
+    if seed < 0:
+        msg = f"The seed must be 0 or more; {seed} was given."
+        raise ConfigurationError(msg)
