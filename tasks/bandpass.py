@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from schemas.solutions import FluxscaleRecord, SolveRecord
 from tasks.casa import run
+from tasks.fluxscale import set_calibrator_models
 from tasks.gains import scaled_chain
 from tasks.gaintables import GainTable, casa_chain
 from tasks.solving import chain_of, solve
@@ -32,11 +33,12 @@ def solve_bandpass1(calibration: Calibration, delays: SolveRecord, precal: Solve
 def solve_bandpass2(
     calibration: Calibration, delays: SolveRecord, gains: SolveRecord, fluxes: FluxscaleRecord
 ) -> SolveRecord:
-    """Solve the bandpass again with models that have spectral indices, not normalised (guide, step 10).
+    """Set the calibrators' models, and solve the bandpass again on them, not normalised (guide, steps 9 and 10).
 
     The amplitude table is the fluxscaled one: the plain one is on a scale on which every calibrator but the flux
-    calibrator has 1 Jy. Writes ``bpcals.B2``.
+    calibrator has 1 Jy. Writes MODEL_DATA of the calibrators, and ``bpcals.B2``.
     """
+    set_calibrator_models(calibration, fluxes)
     chain = [*chain_of(calibration, delays), *scaled_chain(calibration, gains, fluxes)]
     return _solve(calibration, calibration.parameters.bandpass2, "bpcals.B2", chain)
 

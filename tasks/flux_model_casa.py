@@ -37,6 +37,7 @@ def make_3c286_image(out: str) -> None:
     image = casatools.image()
     image.fromshape(partial, list(pixels.shape), overwrite=True)
     system = image.coordsys()
+    system.setunits(["rad", "rad"], type="direction")  # a new image counts in arcmin
     system.setreferencevalue([ra_rad, dec_rad], "direction")
     system.setreferencepixel([PIXELS / 2, PIXELS / 2], "direction")
     system.setincrement([-cell_rad, cell_rad], "direction")
@@ -58,11 +59,16 @@ def uv_limit(image: str) -> float:
     path = Path(image) if Path(image).exists() else _shipped(image)
     tool = casatools.image()
     tool.open(str(path))
-    described = tool.summary(list=False)
+    system = tool.coordsys()
+    direction = system.torecord()["direction0"]
+    system.done()
     tool.close()
-    axes = zip(described["incr"], described["axisunits"], strict=True)
-    cells = [abs(float(step)) for step, unit in axes if unit == "rad"]
-    return 0.5 / max(cells)
+    quanta = casatools.quanta()
+    cells = [
+        abs(quanta.convert(quanta.quantity(step, unit), "rad")["value"])
+        for step, unit in zip(direction["cdelt"], direction["units"], strict=True)
+    ]
+    return float(0.5 / max(cells))
 
 
 def _shipped(image: str) -> Path:

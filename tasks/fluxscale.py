@@ -1,4 +1,4 @@
-"""Flux scale: the calibrators' flux densities from the flux calibrator's, and their models."""
+"""Flux scale: the calibrators' flux densities from the flux calibrator's; once judged, their models."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from prefect import task
+from prefect.cache_policies import NO_CACHE
 
 from schemas.errors import SolveError
 from schemas.solutions import FluxscaleFit, FluxscaleRecord, SolveRecord, SpwFlux
@@ -23,9 +25,9 @@ MIN_SPWS_FOR_INDEX = 3
 
 @step("fluxscale", FluxscaleRecord)
 def scale_fluxes(calibration: Calibration, gains: SolveRecord) -> FluxscaleRecord:
-    """Derive the calibrators' flux densities with fluxscale and set their models (guide, steps 8 and 9).
+    """Derive the calibrators' flux densities with fluxscale (guide, step 8).
 
-    Writes ``calsources.ap1_flux`` and MODEL_DATA of every calibrator but the flux calibrator, whose model stays.
+    Writes ``calsources.ap1_flux``. No model is set here: the gate judges the flux densities first.
 
     Raises
     ------
@@ -57,8 +59,6 @@ def scale_fluxes(calibration: Calibration, gains: SolveRecord) -> FluxscaleRecor
         display=False,
     )
     fits = tuple(read_fit(answer, field, calibration.parameters.model.resolved_out_factor) for field in transfer)
-    for fit in fits:
-        _set_model(calibration, fit)
     final = workspace.caltables / "calsources.ap1_flux"
     replace_whole(partial, final)
     return FluxscaleRecord(caltable=workspace.relative(final), fits=fits, listing=workspace.relative(listing))
@@ -139,15 +139,21 @@ def _spws(answer: dict[str, Any], entry: dict[str, Any]) -> tuple[SpwFlux, ...]:
     return tuple(found)
 
 
-def _set_model(calibration: Calibration, fit: FluxscaleFit) -> None:
-    run(
-        "setjy",
-        timeout_s=calibration.parameters.fluxscale.timeout_s,
-        vis=calibration.vis,
-        field=fit.field,
-        standard="manual",
-        fluxdensity=[fit.flux_density_jy, 0.0, 0.0, 0.0],
-        spix=[fit.spectral_index or 0.0],
-        reffreq=f"{fit.reference_hz}Hz",
-        usescratch=True,
-    )
+@task(name="set calibrator models", cache_policy=NO_CACHE)
+def set_calibrator_models(calibration: Calibration, fluxes: FluxscaleRecord) -> None:
+    """Set each calibrator's flux density and spectral index as its model, setjy ``manual`` (guide, step 9).
+
+    Writes MODEL_DATA of every calibrator but the flux calibrator, whose own model stays.
+    """
+    for fit in fluxes.fits:
+        run(
+            "setjy",
+            timeout_s=calibration.parameters.fluxscale.timeout_s,
+            vis=calibration.vis,
+            field=fit.field,
+            standard="manual",
+            fluxdensity=[fit.flux_density_jy, 0.0, 0.0, 0.0],
+            spix=[fit.spectral_index or 0.0],
+            reffreq=f"{fit.reference_hz}Hz",
+            usescratch=True,
+        )

@@ -16,18 +16,12 @@ from schemas.errors import DataUnusable
 from schemas.ingestion import DataSource
 from schemas.observation import Selection
 from schemas.parameters import IngestParams
-from tasks.ingest_ids import merge_observations, sort_in_time
+from tasks.ingest_ids import SCAN_GAP_S, merge_observations, number_scans, sort_in_time
 from tasks.ingest_tar import unpack
 from tasks.inspection_casa import opened
 
 FLAG_VERSION = "ingested"
 """Name of the flag version saved at the end of ingest."""
-
-SCAN_GAP_S = 15.0
-"""A gap longer than this starts a new scan where FITS-IDI files are joined [s].
-
-The value the e-MERLIN CASA pipeline documents for importfitsidi (its own integrations are 1 to 4 s long).
-"""
 
 
 def import_source(source: dict[str, Any], vis: str) -> None:
@@ -51,15 +45,16 @@ def import_source(source: dict[str, Any], vis: str) -> None:
         importuvfits(fitsfile=str(origin.path), vis=vis)
     else:
         files = [str(path) for path in origin.files]
-        importfitsidi(fitsidifile=files, vis=vis, constobsid=True, scanreindexgap_s=SCAN_GAP_S)
+        importfitsidi(fitsidifile=files, vis=vis, constobsid=True)
         sort_in_time(vis)
+        number_scans(vis)
 
 
 def _origin_note(origin: DataSource) -> str:
     if origin.kind == "fits-idi":
         return (
             f"Imported from {len(origin.files)} FITS-IDI file(s) at {origin.path}: rows in order of time under one "
-            f"observation ID; a gap of over {SCAN_GAP_S:g} s or a change of field starts a new scan."
+            f"observation ID; a change of field, or a gap of over {SCAN_GAP_S:g} s, starts a new scan."
         )
     how = {"measurement set": "Taken from the MeasurementSet", "tar": "Unpacked from the tar"}
     return f"{how.get(origin.kind, 'Imported from the UVFITS file')} {origin.path}."

@@ -14,12 +14,19 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def sort_in_time(vis: str) -> list[str]:
+SCAN_GAP_S = 15.0
+"""A field that is away for longer than this starts a new scan where FITS-IDI files are joined [s].
+
+The value the e-MERLIN CASA pipeline's documentation gives for importfitsidi; e-MERLIN integrates 1 to 4 s.
+"""
+
+
+def sort_in_time(vis: str) -> None:
     """Put the rows of `vis` in order of time, replacing it; files joined one after the other are not."""
     from casatools import ms  # noqa: TID251 - runs in a CASA child
 
     if bool(np.all(np.diff(column(vis, "TIME")) >= 0)):
-        return []
+        return
     ordered = Path(vis).with_name("ordered.ms")
     shutil.rmtree(ordered, ignore_errors=True)
     tool = ms()
@@ -30,7 +37,35 @@ def sort_in_time(vis: str) -> list[str]:
         tool.close()
     shutil.rmtree(vis)
     ordered.rename(vis)
-    return ["Put the rows in order of time."]
+
+
+def number_scans(vis: str) -> None:
+    """Give the scans of `vis` the numbers 1, 2, ... in order of time; files that were joined repeat their numbers."""
+    scans = column(vis, "SCAN_NUMBER")
+    numbers = scans_by_visits(column(vis, "FIELD_ID"), column(vis, "TIME"))
+    with opened(vis, writable=True) as tool:
+        tool.putcol("SCAN_NUMBER", numbers.astype(scans.dtype))
+
+
+def scans_by_visits(fields: NDArray[np.int_], times: NDArray[np.float64]) -> NDArray[np.int_]:
+    """Return scan numbers: one scan is one uninterrupted visit to a field; all shaped (row,).
+
+    A visit ends where another field follows, or after a gap of `SCAN_GAP_S` and of 1.5 times the usual spacing.
+    """
+    visit = np.zeros(times.size, dtype=int)
+    starts: list[float] = []
+    for field in np.unique(fields):
+        rows = fields == field
+        moments, others = np.unique(times[rows]), np.unique(times[~rows])
+        spacing = np.diff(moments)
+        away = spacing > max(SCAN_GAP_S, 1.5 * float(np.median(spacing))) if spacing.size else spacing > 0
+        between = np.searchsorted(others, moments[1:], "left") > np.searchsorted(others, moments[:-1], "right")
+        first = np.concatenate(([0], 1 + np.flatnonzero(away | between)))
+        visit[rows] = len(starts) + np.searchsorted(moments[first], times[rows], side="right") - 1
+        starts.extend(float(value) for value in moments[first])
+    rank = np.empty(len(starts), dtype=int)
+    rank[np.argsort(starts, kind="stable")] = np.arange(1, len(starts) + 1)
+    return rank[visit]
 
 
 def merge_observations(vis: str) -> list[str]:

@@ -22,7 +22,7 @@ INGESTED, FLAGGED, APPLIED = "ingested", "flagged", "applied"
 """Flag versions: as the data came, after the flag step, after applycal."""
 
 _FLAGS_AFTER: dict[Step, str] = {"ingest": INGESTED, "flag": FLAGGED, "apply": APPLIED}
-_MODELS_AFTER: dict[Step, ModelState] = {"ingest": "none", "model": "flux", "fluxscale": "all"}
+_MODELS_AFTER: dict[Step, ModelState] = {"ingest": "none", "model": "flux", "bandpass2": "all"}
 
 
 def state_before(step: Step) -> MsState:

@@ -30,6 +30,8 @@ class _Scan:
     stop_s: float
     interval_s: float
     rows: int = 0
+    flagged: float = 0.0
+    total: float = 0.0
     states: set[int] = field(default_factory=set)
 
 
@@ -52,15 +54,16 @@ class _Census:
         self.rows += auto.size
         self.autocorrelations += int(auto.sum())
         self.descriptions.update(int(value) for value in np.unique(chunk["DATA_DESC_ID"]))
-        self._add_scans(chunk)
         channels = np.array([nchan for _, nchan in layout.shape_of])
-        flagged = chunk["FLAGGED"][~auto].sum(axis=1).astype(float)
-        total = (channels[chunk["DATA_DESC_ID"][~auto]] * chunk["FLAGGED"].shape[1]).astype(float)
-        _add_counts(self.flagged_by_field, chunk["FIELD_ID"][~auto], flagged, total)
+        flagged = chunk["FLAGGED"].sum(axis=1) * ~auto
+        total = channels[chunk["DATA_DESC_ID"]] * chunk["FLAGGED"].shape[1] * ~auto
+        counts = np.stack([flagged, total]).astype(float)
+        self._add_scans(chunk, counts)
+        _add_counts(self.flagged_by_field, chunk["FIELD_ID"][~auto], counts[:, ~auto])
         for side in ("ANTENNA1", "ANTENNA2"):
-            _add_counts(self.flagged_by_antenna, chunk[side][~auto], flagged, total)
+            _add_counts(self.flagged_by_antenna, chunk[side][~auto], counts[:, ~auto])
 
-    def _add_scans(self, chunk: dict[str, NDArray[Any]]) -> None:
+    def _add_scans(self, chunk: dict[str, NDArray[Any]], counts: NDArray[np.float64]) -> None:
         keys = np.stack([chunk["OBSERVATION_ID"], chunk["SCAN_NUMBER"], chunk["FIELD_ID"]])
         unique, inverse = np.unique(keys, axis=1, return_inverse=True)
         for index in range(unique.shape[1]):
@@ -71,16 +74,14 @@ class _Census:
             scan = self.scans.setdefault(key, _Scan(start, stop, float(np.median(chunk["INTERVAL"][rows]))))
             scan.start_s, scan.stop_s = min(scan.start_s, start), max(scan.stop_s, stop)
             scan.rows += int(rows.sum())
+            scan.flagged += float(counts[0, rows].sum())
+            scan.total += float(counts[1, rows].sum())
             scan.states.update(int(value) for value in np.unique(chunk["STATE_ID"][rows]))
 
 
-def _add_counts(
-    sums: dict[int, NDArray[np.float64]], ids: NDArray[Any], flagged: NDArray[np.float64], total: NDArray[np.float64]
-) -> None:
+def _add_counts(sums: dict[int, NDArray[np.float64]], ids: NDArray[Any], counts: NDArray[np.float64]) -> None:
     for value in np.unique(ids):
-        rows = ids == value
-        counts = np.array([flagged[rows].sum(), total[rows].sum()])
-        sums[int(value)] = sums.get(int(value), np.zeros(2)) + counts
+        sums[int(value)] = sums.get(int(value), np.zeros(2)) + counts[:, ids == value].sum(axis=1)
 
 
 def summarise(vis: str, spw: str = "", scan: str = "", antenna: str = "") -> dict[str, Any]:
@@ -98,8 +99,16 @@ def summarise(vis: str, spw: str = "", scan: str = "", antenna: str = "") -> dic
     ConfigurationError
         The selection does not fit the data.
     DataUnusable
-        There are no rows.
+        There are no rows, or a table is damaged.
     """
+    try:
+        return _summarise(vis, spw, scan, antenna)
+    except RuntimeError as error:
+        msg = f"{vis} cannot be read; it is damaged or incomplete. CASA says: {error}"
+        raise DataUnusable(msg) from error
+
+
+def _summarise(vis: str, spw: str, scan: str, antenna: str) -> dict[str, Any]:
     layout = read_layout(vis)
     selection = read_selection(vis, spw=spw, scan=scan, antenna=antenna)
     census = _Census()
@@ -241,6 +250,7 @@ def _scans(layout: Layout, census: _Census) -> tuple[ScanSummary, ...]:
             stop_s=scan.stop_s,
             rows=scan.rows,
             integration_s=scan.interval_s,
+            flagged_fraction=scan.flagged / scan.total if scan.total else 0.0,
         )
         for (observation, number, field_id), scan in census.scans.items()
     ]

@@ -35,3 +35,15 @@ def read_columns(table: Path | str, columns: Sequence[str], where: str = "") -> 
     finally:
         selected.close()
         opened.close()
+
+
+def column_names(table: Path | str) -> list[str]:
+    """Return the names of a table's columns."""
+    import casatools
+
+    opened = casatools.table()
+    opened.open(str(table))
+    try:
+        return [str(name) for name in opened.colnames()]
+    finally:
+        opened.close()

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from schemas.errors import ConfigurationError, DataUnusable
+from schemas.errors import CasaError, ConfigurationError, DataUnusable
 from schemas.inspection import MsSummary
 from schemas.observation import Selection
 from schemas.parameters import IngestParams
@@ -171,6 +171,21 @@ def test_overlapping_observation_ids_of_one_field_are_merged(writable, tmp_path)
     assert [scan.field for scan in summarise(vis).scans] == [scan.field for scan in summarise(writable).scans[::2]]
 
 
+def test_fluxscale_fails_on_overlapping_observation_ids_and_runs_once_they_are_merged(writable, tmp_path):
+    run("tests.contract.change_ms:split_observation", vis=str(writable))
+    vis, _ = work(writable, tmp_path / "runs")
+    for path in (writable, vis):
+        run("gaincal", vis=path, caltable=path.with_suffix(".G"), field="0,1", refant="15", solint="inf")
+
+    def scale(path):
+        table, scaled = path.with_suffix(".G"), path.with_suffix(".F")
+        return run("fluxscale", vis=path, caltable=table, fluxtable=scaled, reference="1331+30500002_0")
+
+    with pytest.raises(CasaError, match="fluxscale"):
+        scale(writable)
+    assert scale(vis)["1"]["fieldName"] == "1445+09900002_0"
+
+
 def test_what_a_killed_ingest_left_is_replaced(raw, tmp_path):
     (tmp_path / "ms" / ".night.ms.building" / "night.ms").mkdir(parents=True)
     (tmp_path / "ms" / "night.ms").mkdir()
@@ -245,6 +260,14 @@ def test_a_selection_that_fits_nothing_is_refused(raw):
         summarise(raw, Selection(scan="99"))
 
 
+@pytest.mark.parametrize("lost", ["table.f1", "ANTENNA/table.f0", "SPECTRAL_WINDOW"])
+def test_a_measurement_set_with_a_lost_file_is_unusable(writable, lost):
+    path = writable / lost
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    with pytest.raises(DataUnusable, match="damaged or incomplete"):
+        summarise(writable)
+
+
 def test_roles_of_the_data_set_are_decided(raw):
     summary = summarise(raw)
     roles = resolve_roles("auto", summary)
@@ -259,6 +282,10 @@ def test_flag_counts_equal_casas_own(writable):
     run("flagdata", vis=writable, mode="manual", autocorr=True, flagbackup=False)
     counts = count_flags(writable)
     casa = run("flagdata", vis=writable, mode="summary", antenna="*&*", fieldcnt=True)
+    scans = run("flagdata", vis=writable, mode="summary", antenna="*&*")["scan"]
+    for scan in summarise(writable).scans:
+        numbers = scans[str(scan.number)]
+        assert scan.flagged_fraction == pytest.approx(numbers["flagged"] / numbers["total"])
     by_antenna = counts.groupby(["field", "antenna"])[["flagged", "total"]].sum()
     for name, entry in casa.items():
         if isinstance(entry, dict) and "antenna" in entry:

@@ -9,7 +9,7 @@ import pytest
 
 from schemas.errors import ConfigurationError, DataUnusable
 from tasks.ingest import DISK_FACTOR, check_disk, disk_needed
-from tasks.ingest_ids import overlapping_fields, unique_scans
+from tasks.ingest_ids import overlapping_fields, scans_by_visits, unique_scans
 from tasks.ingest_source import identify
 from tasks.ingest_tar import unpack
 from tests.unit.tasks.fits_files import fitsidi, uvfits
@@ -294,3 +294,28 @@ def test_one_scan_seen_under_two_observation_ids_stays_one():
 def test_scan_numbers_that_are_unique_already_stay():
     scans, observations = np.array([1, 3, 2]), np.array([0, 0, 1])
     assert unique_scans(scans, observations, np.array([0.0, 20.0, 10.0])) is None
+
+
+def test_scans_are_numbered_in_order_of_time():
+    times = np.array([0.0, 4.0, 100.0, 104.0, 50.0, 54.0])
+    assert list(scans_by_visits(np.array([0, 0, 0, 0, 1, 1]), times)) == [1, 1, 3, 3, 2, 2]
+
+
+def test_all_baselines_of_one_time_are_in_one_scan():
+    times = np.array([4.0, 0.0, 4.0, 0.0])
+    assert list(scans_by_visits(np.array([3, 3, 3, 3]), times)) == [1, 1, 1, 1]
+
+
+def test_a_gap_starts_a_new_scan_of_the_same_field():
+    times = np.array([0.0, 4.0, 8.0, 12.0, 40.0, 44.0, 48.0])
+    assert list(scans_by_visits(np.zeros(7, dtype=int), times)) == [1, 1, 1, 1, 2, 2, 2]
+
+
+def test_long_integrations_are_no_gaps():
+    times = np.array([0.0, 60.0, 120.0, 600.0, 660.0])
+    assert list(scans_by_visits(np.zeros(5, dtype=int), times)) == [1, 1, 1, 2, 2]
+
+
+def test_one_integration_a_visit_is_one_scan_a_visit():
+    times = np.array([0.0, 10.0, 20.0, 30.0])
+    assert list(scans_by_visits(np.array([0, 1, 0, 1]), times)) == [1, 2, 3, 4]
