@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from schemas.ingestion import IngestRecord
+from schemas.errors import CasaError, DataUnusable
+from schemas.ingestion import DataSource, IngestRecord
 from schemas.profiles import parameters
 from tasks import preflight
 from tasks.calibration import Calibration
@@ -66,7 +68,7 @@ def prepared(
     asked = settle(observation, overrides)
     preflight.check_paths(observation, asked, workspace.root)
     source = identify(observation.data)
-    known = _known_input(workspace, source.fingerprint)
+    known = _known_input(workspace, observation, source.fingerprint)
     with contextlib.ExitStack() as stack:
         server = stack.enter_context(CasaServer())
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="gatecal-")))
@@ -76,7 +78,7 @@ def prepared(
                 if known is not None
                 else read_metadata(source, observation.selection, workspace.root, asked.ingest.timeout_s)
             )
-            staged = stack.enter_context(looking)
+            staged = _look(stack, looking, source)
             roles = resolve_roles(observation.roles, staged.summary)
             refant = choose_refant(asked.refant, staged.summary)
             preflight.check(observation, asked, source, staged.summary, roles, workspace.root)
@@ -101,18 +103,30 @@ def prepared(
         yield calibration
 
 
-def _known_input(workspace: Workspace, source_fingerprint: str) -> MsSummary | None:
-    """Return what an earlier run saw in the same input, so that a rerun need not import it again to look."""
+def _look(stack: contextlib.ExitStack, looking: AbstractContextManager[Staged], source: DataSource) -> Staged:
+    try:
+        return stack.enter_context(looking)
+    except CasaError as error:
+        msg = f"{source.path} looks like {source.kind}, but CASA cannot read it: {error.reason}\n{error.log_tail}"
+        raise DataUnusable(msg) from error
+
+
+def _known_input(workspace: Workspace, observation: Observation, source_fingerprint: str) -> MsSummary | None:
+    """Return what an earlier run saw in the same part of the same input: a rerun need not import it again to look."""
     ledger = read_ledger(workspace)
     entry = ledger.entry("ingest") if ledger else None
     if entry is None or not workspace.vis.exists():
         return None
     record = IngestRecord.model_validate(entry.record)
-    return record.summary if record.source.fingerprint == source_fingerprint else None
+    same = (record.source.fingerprint, record.selection) == (source_fingerprint, observation.selection)
+    return record.summary if same else None
 
 
 def _with_absolute_paths(asked: Parameters) -> Parameters:
     """Return the parameters with paths that do not depend on the working directory: CASA's children have their own."""
-    if asked.flag.bad_times is None:
-        return asked
-    return asked.evolve(flag=asked.flag.evolve(bad_times=asked.flag.bad_times.expanduser().absolute()))
+    flag, model = asked.flag, asked.model
+    if flag.bad_times is not None:
+        flag = flag.evolve(bad_times=flag.bad_times.expanduser().absolute())
+    if model.image is not None:
+        model = model.evolve(model=str(model.image.expanduser().absolute()))
+    return asked.evolve(flag=flag, model=model)

@@ -60,7 +60,7 @@ class Run:
         step: Step = next(name for name in STEPS if name == act.name)
         self._progress.began(step)
         began = time.monotonic()
-        state = act(self.calibration, *inputs, return_state=True)
+        state: Any = act(self.calibration, *inputs, return_state=True)
         record: R = state.result()
         reused = state.name == REUSED
         self.steps.append(StepOutcome(step=step, seconds=round(time.monotonic() - began, 3), reused=reused))

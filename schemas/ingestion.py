@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from schemas.inspection import MsSummary
+from schemas.observation import Selection
 from schemas.record import Record
 
 DataKind = Literal["measurement set", "tar", "uvfits", "fits-idi"]
@@ -37,6 +38,8 @@ class IngestRecord(Record):
     flag_version: str
     """Flag version saved at the end of ingest."""
     summary: MsSummary | None = None
-    """The input in numbers, as it was before any work."""
+    """The selected part of the input in numbers, as it was before any work."""
+    selection: Selection = Selection()
+    """The part of the input that was used."""
     notes: tuple[str, ...] = ()
     """What was kept, reset, merged, averaged, in sentences."""

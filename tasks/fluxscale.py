@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from prefect import task
@@ -11,13 +11,11 @@ from prefect.cache_policies import NO_CACHE
 
 from schemas.errors import SolveError
 from schemas.solutions import FluxscaleFit, FluxscaleRecord, SolveRecord, SpwFlux
+from tasks.calibration import Calibration
 from tasks.casa import run
 from tasks.gains import only
 from tasks.step import step
 from tasks.workspace import remove, replace_whole
-
-if TYPE_CHECKING:
-    from tasks.calibration import Calibration
 
 MIN_SPWS_FOR_INDEX = 3
 """Spectral windows needed for a spectral index with an error: fluxscale's fit of two parameters leaves one over."""

@@ -39,7 +39,7 @@ def ingest_data(calibration: Calibration) -> IngestRecord:
         calibration.observation.selection,
         staged=calibration.staged,
     )
-    return made.evolve(summary=calibration.summary)
+    return made.evolve(summary=calibration.summary, selection=calibration.observation.selection)
 
 
 @step("inspect", InspectRecord)
