@@ -83,7 +83,7 @@ def _flagging(act: str) -> Callable[[Calibration, Records, GateContext], GateRep
         return data_gates.flagging_gate(
             _frame(calibration, done.before),
             _frame(calibration, done.after),
-            calibration.roles.calibrators,
+            (*calibration.roles.calibrators, *calibration.roles.targets),
             calibration.parameters.gates.flagging,
             context,
             judge_new=done.judged,

@@ -17,7 +17,13 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from schemas.gates import Check
+    from schemas.gates import Check, GateReport
+
+WORST_LAST = ("not applicable", "passed", "warned", "stopped")
+"""Verdicts of checks, by what matters more."""
+
+WITHOUT_DATA = "antenna without any data"
+"""The reason of checks that are shown once below the table, not on every line."""
 
 CHECK_COLOURS = {"passed": "green", "warned": "yellow", "stopped": "bold red", "not applicable": "dim"}
 """Colour of each check's verdict."""
@@ -48,36 +54,51 @@ def read_outcome(workspace: Path) -> Outcome:
 def print_gates(console: Console, outcome: Outcome) -> None:
     """Print every gate's every check: metric, where, number, bound, verdict."""
     table = Table(title=f"Gates of {outcome.observation}", title_justify="left", box=None, pad_edge=False)
-    for heading in ("gate", "metric", "where (worst)", "observed", "bound", "on failure", "verdict"):
+    for heading in ("gate", "metric", "where (worst)", "observed", "warn", "stop", "verdict"):
         table.add_column(heading, justify="right" if heading == "observed" else "left", overflow="fold")
     for gate in outcome.gates:
-        table.add_row(Text(gate.gate, "bold"), "", "", "", "", "", Text(gate.verdict, COLOURS[gate.verdict]))
-        if gate.verdict == "skipped":
-            table.add_row("", gate.reason)
-            continue
-        for check in gate.checks:
-            table.add_row("", *_cells(check))
+        table.add_row(Text(gate.gate, "bold"), gate.reason, "", "", "", "", Text(gate.verdict, COLOURS[gate.verdict]))
+        if gate.verdict != "skipped":
+            for checks in _by_metric(gate):
+                table.add_row("", *_cells(checks))
     console.print(table)
-    for gate in outcome.gates:
-        for check in gate.checks:
-            if check.verdict in {"warned", "stopped"}:
-                print_advice(console, gate.gate, check)
+    _print_remarks(console, outcome)
+
+
+def _print_remarks(console: Console, outcome: Outcome) -> None:
+    checks = [(gate.gate, check) for gate in outcome.gates for check in gate.checks]
+    left_out = {check.where for _, check in checks if check.reason == WITHOUT_DATA}
+    if left_out:
+        console.print(f"Left out: {', '.join(sorted(left_out))} (antenna without any data).", style="dim")
+    for gate, check in checks:
+        if check.verdict in {"warned", "stopped"}:
+            print_advice(console, gate, check)
 
 
 def print_advice(console: Console, gate: str, check: Check) -> None:
     """Print what a failed check means and what to try."""
     console.print(Text(f"{gate}, {check.title}: {check.verdict} at {check.where}. {check.reason}", "yellow"))
-    places = ", ".join(str(failure.place) for failure in check.failures[:5])
+    places = "; ".join(str(failure.place) for failure in check.failures[:5])
     more = f" and {check.failed - 5} more" if check.failed > 5 else ""
     for label, text in (("places", places + more), ("means", check.meaning), ("try", check.try_)):
         if text:
             console.print(Text(f"  {label}: {text}"), soft_wrap=True)
 
 
-def _cells(check: Check) -> tuple[str | Text, ...]:
-    observed = "" if check.observed is None else f"{check.observed:.4g} {check.unit}".replace(" fraction", "")
-    reason = f"{check.verdict} ({check.reason})" if check.reason else check.verdict
-    return check.title, check.where, observed, check.bound, check.severity, Text(reason, CHECK_COLOURS[check.verdict])
+def _by_metric(gate: GateReport) -> list[list[Check]]:
+    """Return a gate's checks, those of one metric together, without antennas that have no data."""
+    kept = [check for check in gate.checks if check.reason != WITHOUT_DATA]
+    return [[check for check in kept if check.metric == metric] for metric in dict.fromkeys(c.metric for c in kept)]
+
+
+def _cells(checks: list[Check]) -> tuple[str | Text, ...]:
+    worst = max(checks, key=lambda check: WORST_LAST.index(check.verdict))
+    observed = "" if worst.observed is None else f"{worst.observed:.4g} {worst.unit}".replace(" fraction", "")
+    bounds = {check.severity: check.bound for check in checks if check.verdict != "not applicable"}
+    verdict = f"{worst.verdict} ({worst.reason})" if worst.reason else worst.verdict
+    colour = CHECK_COLOURS[worst.verdict]
+    title = worst.title[:1].upper() + worst.title[1:]
+    return title, worst.where, observed, bounds.get("warn", ""), bounds.get("stop", ""), Text(verdict, colour)
 
 
 def print_outcome(console: Console, outcome: Outcome, workspace: Path) -> None:

@@ -68,7 +68,7 @@ def observation_gate(
 def flagging_gate(
     before: pd.DataFrame,
     after: pd.DataFrame,
-    calibrators: Sequence[str],
+    fields: Sequence[str],
     bounds: FlaggingBounds,
     context: GateContext,
     *,
@@ -80,15 +80,15 @@ def flagging_gate(
     ----------
     before, after
         Flag counts (`schemas.solutions.FLAG_COLUMNS`).
-    calibrators
-        Calibrators' field names.
+    fields
+        Names of the calibrators and targets.
     bounds, context
         The policy's bounds, and what every gate needs to know.
     judge_new
         False for the user's own list: what it newly flagged is reported, not judged.
     """
     measurements = [
-        measure("field_flagged", lambda: field_flagged(after, calibrators)),
+        measure("field_flagged", lambda: field_flagged(after, fields)),
         measure("antenna_flagged", lambda: antenna_flagged(after, context.antennas)),
         measure("reference_flagged", lambda: reference_flagged(after, context.refant)),
         measure("newly_flagged", lambda: newly_flagged(before, after)),

@@ -206,6 +206,8 @@ class ImageParams(Record):
     """Cells across the synthesised beam of the longest baseline."""
     niter: int = Field(default=300, ge=0, le=20000)
     """Most clean iterations."""
+    nmajor: int = Field(default=6, ge=1, le=100)
+    """Most major cycles, each of which reads the field's data once: this is a first look, not the final image."""
     nsigma: Positive = 3.0
     """Stop cleaning at this many times the noise."""
     timeout_s: Positive = 1800.0

@@ -43,7 +43,7 @@ class FlaggingBounds(SuiteBounds):
     """After each flag step. The guide's phase reference stood at 0.65 flagged before applycal."""
 
     field_warn: Fraction = 0.8
-    """Flagged cross-correlations of a calibrator field."""
+    """Flagged cross-correlations of a calibrator or target."""
     field_stop: Fraction = 0.95
     """As above."""
     antenna_warn: Fraction = 0.7

@@ -66,6 +66,7 @@ def _image(calibration: Calibration, field: str) -> ImageSummary:
         weighting="briggs",
         robust=asked.robust,
         niter=asked.niter,
+        nmajor=asked.nmajor,
         nsigma=asked.nsigma,
         deconvolver="hogbom",
         savemodel="none",

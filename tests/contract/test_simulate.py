@@ -181,6 +181,42 @@ def test_flagdata_reads_the_users_bad_times(casa, tiny, folder):
     assert not any(flagged.values())
 
 
+# Other formats
+
+
+COMPARED = ("TIME", "UVW", "ANTENNA1", "ANTENNA2", "DATA_DESC_ID", "FIELD_ID", "INTERVAL", "DATA", "WEIGHT", "FLAG")
+
+
+def in_order(columns):
+    """Sort rows by integration, baseline and window: a format keeps the rows but not their order."""
+    keys = (columns["DATA_DESC_ID"], columns["ANTENNA2"], columns["ANTENNA1"], np.round(columns["TIME"] / 4.0))
+    order = np.lexsort(keys)
+    return {name: values[order] for name, values in columns.items()}
+
+
+def assert_same_observation(casa, written, imported):
+    before, after = (in_order(casa(READ, table=path, columns=COMPARED)) for path in (written, imported))
+    for name in ("ANTENNA1", "ANTENNA2", "DATA_DESC_ID", "FIELD_ID", "DATA", "FLAG"):
+        np.testing.assert_array_equal(before[name], after[name], err_msg=name)
+    np.testing.assert_allclose(before["TIME"], after["TIME"], rtol=0, atol=0.005)
+    np.testing.assert_allclose(before["UVW"], after["UVW"], atol=0.05)
+    np.testing.assert_allclose(before["INTERVAL"], after["INTERVAL"])
+    np.testing.assert_allclose(before["WEIGHT"], after["WEIGHT"], rtol=1e-5)
+
+
+def test_fits_idi_comes_in_one_file_per_source_and_imports_as_the_same_observation(casa, tiny, folder):
+    files = casa("tasks.simulate.formats:write_fits_idi", measurement_set=tiny, folder=folder / "idi")
+    assert [Path(name).stem for name in files] == [field.name for field in FIELDS]
+    casa("importfitsidi", fitsidifile=files, vis=folder / "idi.ms", constobsid=True, scanreindexgap_s=15)
+    assert_same_observation(casa, tiny, folder / "idi.ms")
+
+
+def test_uvfits_imports_as_the_same_observation(casa, tiny, folder):
+    casa("tasks.simulate.formats:write_uvfits", measurement_set=tiny, out=folder / "tiny.uvfits")
+    casa("importuvfits", fitsfile=folder / "tiny.uvfits", vis=folder / "uvfits.ms")
+    assert_same_observation(casa, tiny, folder / "uvfits.ms")
+
+
 # The whole workshop observation
 
 

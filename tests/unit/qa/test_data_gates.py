@@ -198,10 +198,9 @@ class TestFlagging:
         assert report.verdict == expected
         assert check_of(report, "newly_flagged").observed == pytest.approx((after - 0.1) / 0.9)
 
-    def test_a_step_that_takes_one_field_names_it(self, context):
-        report = flagging(context, counts(), counts(f2=0.9))
-        assert check_of(report, "newly_flagged").where == TARGET
-        assert report.verdict == "stopped"
+    def test_settling_that_takes_a_third_of_one_fields_short_scans_passes(self, context):
+        report = flagging(context, counts(), counts(f0=0.45))
+        assert outcome(report, "newly_flagged") == {"passed"}
 
     def test_the_users_own_list_is_reported_and_not_judged(self, context):
         report = flagging(context, counts(), counts(f0=0.7, f1=0.7, f2=0.7), judge_new=False)
