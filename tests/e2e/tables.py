@@ -18,11 +18,11 @@ def all_columns(table: str) -> dict[str, np.ndarray]:
 
 
 def _column(tool, name: str) -> np.ndarray:
-    if tool.isvarcol(name):
-        # Cells may differ in shape from spw to spw: their values in one row, and where each cell ends.
-        cells = [np.asarray(cell) for cell in tool.getvarcol(name).values()]
-        return np.concatenate([cell.ravel() for cell in cells])
-    return np.asarray(tool.getcol(name))
+    try:
+        return np.asarray(tool.getcol(name))
+    except RuntimeError:
+        # Cells differ in shape, from spw to spw: their values one after the other.
+        return np.concatenate([np.ravel(cell) for cell in tool.getvarcol(name).values()])
 
 
 def clear_corrected(vis: str) -> None:
