@@ -82,9 +82,27 @@ def gates(
     print_gates(_console(), read_outcome(workspace))
 
 
+@app.command()
+def simulate(
+    preset: Annotated[str, typer.Argument(metavar="PRESET", help="tiny, demo or workshop.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT.ms", help="MeasurementSet to write; its truth goes beside it.")],
+    seed: Annotated[int, typer.Option(help="Seed: same seed, same visibilities.")] = 0,
+    fault: Annotated[
+        list[str] | None, typer.Option(metavar="NAME[:KEY=VALUE,...]", help="A fault, e.g. dead_antenna:antenna=Cm.")
+    ] = None,
+) -> None:
+    """Simulate an e-MERLIN observation with known truth."""
+    from flows.demo import make_observation, truth_file
+
+    truth = make_observation(preset, out, seed, fault or [])
+    console = _console()
+    console.print(f"{out}: {truth.rows} rows, {truth.scans} scans, {truth.channels} channels per window, seed {seed}.")
+    for injected in truth.faults:
+        console.print(f"fault: {injected.name} {injected.parameters}; a gate should name {injected.place}.")
+    console.print(f"truth: {truth_file(out)}; flag commands: {out.with_name(truth.flag_commands)}")
+
+
 def _run(observation: Observation, workspace: Path, from_step: Step | None, changes: list[str]) -> None:
-    for name, value in QUIET.items():
-        os.environ.setdefault(name, value)
     overrides = dict(parse_assignment(change) for change in changes)
     from flows.launch import launch
 
@@ -99,6 +117,8 @@ def _console() -> Console:
 
 def main() -> None:
     """Run the command; every error gatecal knows ends in a sentence and its exit code, not in a traceback."""
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
     try:
         app()
     except CalibrationError as error:

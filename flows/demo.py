@@ -2,28 +2,64 @@
 
 from __future__ import annotations
 
+import tempfile
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from schemas.errors import ConfigurationError
 from schemas.observation import Observation
+from schemas.simulation import SimulationTruth
+from tasks.casa import CasaServer, WorkspaceCasa, use_casa
+from tasks.simulating import simulate
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+SEED = 1
+"""Seed of the embedded simulated observation."""
 
 
 def embedded(data: Literal["ngc5921", "emerlin"], workspace: Path) -> Observation:
-    """Return the observation of the embedded input `data`.
+    """Return the observation of the embedded input `data`, simulating it first where that is asked and not yet done.
 
     ``ngc5921``: VLA D-array HI observation of 13 April 1995, raw, as it comes in the ``casadata`` package.
+    ``emerlin``: the ``demo`` preset of the simulator, in ``<workspace>/simulated``.
 
     Raises
     ------
     ConfigurationError
         The data are not there.
     """
-    if data == "emerlin":
-        msg = "the simulated e-MERLIN observation is not part of this version; use --data ngc5921."
-        raise ConfigurationError(msg)
-    return Observation(name="ngc5921", data=ngc5921(), profile="vla")
+    if data == "ngc5921":
+        return Observation(name="ngc5921", data=ngc5921(), profile="vla")
+    vis = workspace.absolute() / "simulated" / f"emerlin-seed{SEED}.ms"
+    if not truth_file(vis).exists():
+        vis.parent.mkdir(parents=True, exist_ok=True)
+        make_observation("demo", vis, SEED, ())
+    bad_times = str(vis.with_name(vis.name + ".flagcmd.txt"))
+    return Observation(name="emerlin", data=vis, profile="emerlin", overrides={"flag.bad_times": bad_times})
+
+
+def make_observation(preset: str, out: Path, seed: int, faults: Sequence[str]) -> SimulationTruth:
+    """Simulate an observation outside of a flow, for the command line."""
+    with (
+        tempfile.TemporaryDirectory(prefix="gatecal-") as logs,
+        CasaServer() as server,
+        use_casa(WorkspaceCasa(server, Path(logs))),
+    ):
+        return simulate.fn(preset, out, seed, faults)
+
+
+def truth_file(vis: Path) -> Path:
+    """Return where the truth of a simulated MeasurementSet lies: beside it."""
+    return vis.with_name(vis.name + ".truth.json")
+
+
+def read_truth(vis: Path) -> SimulationTruth | None:
+    """Return the truth of the data, where they are simulated; None for real data."""
+    path = truth_file(vis)
+    return SimulationTruth.model_validate_json(path.read_text(encoding="utf-8")) if path.is_file() else None
 
 
 def ngc5921() -> Path:

@@ -12,8 +12,10 @@ from prefect.settings import get_current_settings
 
 from flows import progress
 from flows.calibrate import calibrate
+from flows.demo import read_truth
 from flows.prepare import settle, workspace_of
-from flows.tables import print_gates, print_outcome, read_outcome
+from flows.tables import print_gates, print_outcome, print_recovered, read_outcome
+from qa.truth import compare
 from tasks import preflight
 from tasks.ingest import identify
 
@@ -67,6 +69,9 @@ def report(observation: Observation, workspace: Path, state: State[Any], console
     if code in {0, 3, 4}:
         outcome = read_outcome(root)
         print_gates(console, outcome)
+        truth = read_truth(observation.data)
+        if truth is not None:
+            print_recovered(console, compare(outcome, truth))
         print_outcome(console, outcome, root)
     else:
         console.print(f"{state.name}: {state.message}", style="bold red", markup=False, highlight=False, soft_wrap=True)

@@ -13,10 +13,12 @@ from schemas.errors import ConfigurationError
 from schemas.outcome import Outcome
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from rich.console import Console
 
+    from qa.truth import Recovered
     from schemas.gates import Check, GateReport
 
 WORST_LAST = ("not applicable", "passed", "warned", "stopped")
@@ -111,6 +113,14 @@ def print_outcome(console: Console, outcome: Outcome, workspace: Path) -> None:
     seconds = sum(step.seconds for step in outcome.steps)
     words = f"{outcome.observation}: {outcome.verdict} ({seconds:.0f} s). {outcome.reason}"
     console.print(Text(words, COLOURS[outcome.verdict]), soft_wrap=True)
+
+
+def print_recovered(console: Console, recovered: Sequence[Recovered]) -> None:
+    """Print what was recovered beside what the simulator put in."""
+    table = _table("Recovered against injected", "quantity", "injected", "recovered", "difference")
+    for entry in recovered:
+        table.add_row(entry.quantity, f"{entry.injected:.4f}", f"{entry.recovered:.4f}", f"{entry.difference:+.4f}")
+    console.print(table)
 
 
 def _table(title: str, *headings: str) -> Table:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from schemas.solutions import FluxscaleRecord, SolveRecord
 from tasks.casa import run
@@ -26,7 +26,7 @@ def solve_bandpass1(calibration: Calibration, delays: SolveRecord, precal: Solve
     Writes ``bpcals.B1``.
     """
     chain = chain_of(calibration, delays, precal)
-    return _solve(calibration, calibration.parameters.bandpass1, "bpcals.B1", chain)
+    return _solve(calibration, "bandpass1", "bpcals.B1", chain)
 
 
 @step("bandpass2", SolveRecord)
@@ -40,12 +40,15 @@ def solve_bandpass2(
     """
     set_calibrator_models(calibration, fluxes)
     chain = [*chain_of(calibration, delays), *scaled_chain(calibration, gains, fluxes)]
-    return _solve(calibration, calibration.parameters.bandpass2, "bpcals.B2", chain)
+    return _solve(calibration, "bandpass2", "bpcals.B2", chain)
 
 
-def _solve(calibration: Calibration, asked: BandpassParams, name: str, chain: Sequence[GainTable]) -> SolveRecord:
+def _solve(
+    calibration: Calibration, which: Literal["bandpass1", "bandpass2"], name: str, chain: Sequence[GainTable]
+) -> SolveRecord:
+    asked: BandpassParams = getattr(calibration.parameters, which)
     if not asked.enabled:
-        return SolveRecord(skipped=f"switched off ({name} enabled)")
+        return SolveRecord(skipped=f"switched off ({which}.enabled)")
     fields = calibration.roles.bandpass
 
     def call(caltable: str) -> Iterable[Mapping[str, Any]]:

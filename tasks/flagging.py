@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -133,7 +132,8 @@ def count_flags(calibration: Calibration, name: str) -> Path:
 def end_channels(asked: FlagParams, channels: dict[int, int]) -> str:
     """Return the end channels to flag as a CASA selection, for spws of any number of channels.
 
-    Channel ``a~b`` of N becomes ``floor(a n/N) ~ ceil((b+1) n/N) - 1`` of n, so that no bad channel escapes.
+    Channel ``a~b`` of N becomes ``floor(a n/N) ~ ceil((b+1) n/N) - 1`` of n, so that no bad channel escapes; a
+    spw without channels is flagged whole.
 
     Parameters
     ----------
@@ -145,9 +145,10 @@ def end_channels(asked: FlagParams, channels: dict[int, int]) -> str:
     ranges: dict[int, list[tuple[int, int]]] = {spw: [] for spw in channels}
     for spw, text in _parts(asked.end_channels or ""):
         if spw in channels:
-            ratio = channels[spw] / asked.end_channels_of
-            for low, high in re.findall(r"(\d+)~(\d+)", text):
-                ranges[spw].append((math.floor(int(low) * ratio), math.ceil((int(high) + 1) * ratio) - 1))
+            # In whole numbers: 7 x (7/29) in floating point lands a channel too far.
+            number, of = channels[spw], asked.end_channels_of
+            for low, high in re.findall(r"(\d+)~(\d+)", text or f"0~{of - 1}"):
+                ranges[spw].append((int(low) * number // of, -(-(int(high) + 1) * number // of) - 1))
     for spw, number in channels.items():
         edge = round(asked.end_channels_fraction * number)
         if edge:

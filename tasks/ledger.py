@@ -135,7 +135,7 @@ def read_ledger(workspace: Workspace) -> Ledger | None:
         It is there but cannot be read.
     """
     try:
-        text = workspace.ledger.read_text(encoding="utf-8")
+        text = workspace.ledger.read_bytes()
     except FileNotFoundError:
         return None
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from schemas.solutions import SolutionTable, SolveRecord
@@ -37,7 +38,7 @@ def _solve(calibration: Calibration, name: str, calmode: str, solint: str, befor
     fields = calibration.roles.bandpass
 
     def call(caltable: str) -> Iterable[Mapping[str, Any]]:
-        for index, field in enumerate(fields):
+        for field in fields:
             yield gaincal(
                 calibration,
                 asked,
@@ -47,7 +48,8 @@ def _solve(calibration: Calibration, name: str, calmode: str, solint: str, befor
                 calmode=calmode,
                 solint=solint,
                 solnorm=calmode == "ap",
-                append=index > 0,
+                # Where the first calibrator left no table, there is none to append to.
+                append=(Path(caltable) / "table.dat").exists(),
                 **casa_chain(chain_of(calibration, before)),
             )
 

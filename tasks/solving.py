@@ -139,7 +139,7 @@ def statistics_frame(answers: Sequence[Mapping[str, Any]], calibration: Calibrat
     hands = tuple(name[0] for name in calibration.summary.spws[0].correlations if name[0] == name[1])
     rows = []
     for answer in answers:
-        for spw, levels in answer["solvestats"].items():
+        for spw, levels in answer.get("solvestats", {}).items():
             if not spw.startswith("spw"):
                 continue
             number = int(spw.removeprefix("spw"))
@@ -175,12 +175,15 @@ def counts_per_spw(name: str, statistics: pd.DataFrame) -> tuple[SolveCounts, ..
     )
 
 
-def chain_of(calibration: Calibration, *records: SolveRecord, **gainfields: str) -> list[GainTable]:
-    """Return the chain of all tables in `records`, in order; a skipped step leaves the chain."""
+def chain_of(calibration: Calibration, *records: SolveRecord, gainfield: str = "nearest") -> list[GainTable]:
+    """Return the chain of all tables in `records`, in order; a skipped step leaves the chain.
+
+    Every table takes the solutions of `gainfield`, but for the bandpass, whose solutions hold for all fields.
+    """
     return [
         GainTable(
             caltable=calibration.workspace.root / table.caltable,
-            gainfield="" if table.kind == "B" else gainfields.get("gainfield", "nearest"),
+            gainfield="" if table.kind == "B" else gainfield,
             interp=interpolation(calibration, table.kind),
         )
         for record in records

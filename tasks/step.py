@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 REUSED = "Cached"
 """Name of the state in which a reused step ends, as Prefect's own cache names it."""
 
+_WITHOUT_TABLES: frozenset[Step] = frozenset({"ingest", "inspect", "flag", "delay", "model"})
+"""Steps that apply no solution table; for all others the interpolation counts, which is a parameter of apply."""
+
 P = ParamSpec("P")
 R = TypeVar("R", bound=Record)
 
@@ -111,6 +114,8 @@ def asked_of(calibration: Calibration, name: Step) -> dict[str, Any]:
     own = getattr(parameters, name, None)
     if isinstance(own, Record):
         asked["parameters"] = own.model_dump(mode="json", exclude={"timeout_s"})
+    if name not in _WITHOUT_TABLES:
+        asked["interp"] = parameters.apply.model_dump(include={"interp_delay", "interp_bandpass", "interp_gain"})
     if name == "flag" and parameters.flag.bad_times is not None:
         asked["bad_times"] = fingerprint(parameters.flag.bad_times)
     if name == "model" and parameters.model.image is not None:

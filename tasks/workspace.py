@@ -88,12 +88,15 @@ class Workspace:
         """Read a table of numbers; an empty text cell is an empty string, an empty number NaN."""
         import pandas as pd
 
+        # Only in numbers is an empty cell a missing one: an antenna may be called NA, a field 0319, and both stay text.
         texts = ("field", "antenna", "polarisation", "correlation")
-        frame = pd.read_csv(self.root / path, dtype=dict.fromkeys(texts, "object"))
-        for column in texts:
-            if column in frame:
-                frame[column] = frame[column].fillna("")
-        return frame
+        numbers = [name for name in pd.read_csv(self.root / path, nrows=0).columns if name not in texts]
+        return pd.read_csv(
+            self.root / path,
+            dtype=dict.fromkeys(texts, "object"),
+            keep_default_na=False,
+            na_values={name: ["", "nan"] for name in numbers},
+        )
 
 
 def write_whole(path: Path, text: str) -> None:

@@ -129,7 +129,11 @@ def draw_instrument(rng: np.random.Generator, n_channels: int) -> Instrument:
     level = CORRELATOR_LEVEL * rng.uniform(0.9, 1.1, N_SHAPE)
     delay_ns = np.array([DELAY_NS[antenna.name] for antenna in ANTENNAS])[:, None, :]
     per_hand = (N_SHAPE[0], N_SHAPE[2])
-    leakage = LEAKAGE * (rng.standard_normal(N_SHAPE) + 1j * rng.standard_normal(N_SHAPE))
+    # Mostly the same in all windows: a polariser's leakage is smooth in frequency. (Were it not, 3C286's polarised flux
+    # would tilt every calibrator's spectral index.)
+    shapes = ((N_SHAPE[0], 1, N_SHAPE[2]), N_SHAPE)
+    common, own = (rng.standard_normal(shape) + 1j * rng.standard_normal(shape) for shape in shapes)
+    leakage = LEAKAGE * (common + 0.2 * own)
     return Instrument(
         amplitude=level / np.sqrt(sefd),
         phase=rng.uniform(-np.pi, np.pi, N_SHAPE),

@@ -54,8 +54,8 @@ def test_the_target_is_split_and_holds_its_corrected_data(casa, ngc5921, found):
         where="FIELD_ID==2",
     )
     assert len(corrected["FLAG"]) > 1000
-    assert (split["DATA"].T == corrected["CORRECTED_DATA"]).all()
-    assert (split["FLAG"].T == corrected["FLAG"]).all()
+    assert (corrected["CORRECTED_DATA"] == split["DATA"].T).all()
+    assert (corrected["FLAG"] == split["FLAG"].T).all()
     assert not split["FLAG"].all()
 
 
@@ -115,15 +115,3 @@ def test_the_delay_solve_is_skipped_with_its_reason(ngc5921, found):
     assert not list((ngc5921.root / "caltables").glob("*.K"))
     # No later call of CASA names a table that does not exist.
     assert not [log.name for log in (ngc5921.root / "logs").glob("*.log") if ".K'" in log.read_text()]
-
-
-def test_a_rerun_of_a_finished_observation_reuses_every_stage_and_comes_to_the_same(ngc5921, gatecal, tmp_path):
-    from tests.e2e.running import copy_workspace
-
-    root = copy_workspace(ngc5921.root, tmp_path)
-    ran = gatecal("demo", "--workspace", tmp_path)
-    assert ran.code == 0, ran.output
-    again, first = outcome(root), outcome(ngc5921.root)
-    assert all(step["reused"] for step in again["steps"])
-    for key in ("gates", "delays", "fluxes", "solve_statistics", "flagged", "products", "corrected", "images"):
-        assert again[key] == first[key], key
