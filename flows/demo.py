@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 from importlib.util import find_spec
 from pathlib import Path
@@ -41,13 +42,13 @@ def embedded(data: Literal["ngc5921", "emerlin"], workspace: Path) -> Observatio
     return Observation(name="emerlin", data=vis, profile="emerlin", overrides={"flag.bad_times": bad_times})
 
 
-def make_observation(preset: str, out: Path, seed: int, faults: Sequence[str]) -> SimulationTruth:
-    """Simulate an observation outside of a flow, for the command line."""
-    with (
-        tempfile.TemporaryDirectory(prefix="gatecal-") as logs,
-        CasaServer() as server,
-        use_casa(WorkspaceCasa(server, Path(logs))),
-    ):
+def make_observation(
+    preset: str, out: Path, seed: int, faults: Sequence[str], warm: CasaServer | None = None
+) -> SimulationTruth:
+    """Simulate an observation outside of a flow, in a CASA server of its own or a `warm` one."""
+    with tempfile.TemporaryDirectory(prefix="gatecal-") as logs, contextlib.ExitStack() as stack:
+        server = warm if warm is not None else stack.enter_context(CasaServer())
+        stack.enter_context(use_casa(WorkspaceCasa(server, Path(logs))))
         return simulate.fn(preset, out, seed, faults)
 
 

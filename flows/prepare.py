@@ -42,7 +42,11 @@ def settle(observation: Observation, overrides: Mapping[str, object]) -> Paramet
 
 @contextlib.contextmanager
 def prepared(
-    observation: Observation, root: Path, overrides: Mapping[str, object], from_step: Step | None
+    observation: Observation,
+    root: Path,
+    overrides: Mapping[str, object],
+    from_step: Step | None,
+    warm: CasaServer | None = None,
 ) -> Iterator[Calibration]:
     """Check the request against the data, take the workspace, and hold it for the body.
 
@@ -56,6 +60,8 @@ def prepared(
         Parameters and bounds that differ, by dotted name; they go before the observation file's.
     from_step
         Run this step and all after it again, even if they still hold.
+    warm
+        A CASA server to use and leave running; by default one is started and ended here.
 
     Raises
     ------
@@ -70,7 +76,7 @@ def prepared(
     source = identify(observation.data)
     known = _known_input(workspace, observation, source.fingerprint)
     with contextlib.ExitStack() as stack:
-        server = stack.enter_context(CasaServer())
+        server = warm if warm is not None else stack.enter_context(CasaServer())
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="gatecal-")))
         with use_casa(WorkspaceCasa(server, scratch)):
             looking = (

@@ -45,12 +45,13 @@ def set_flux_model(calibration: Calibration) -> ModelRecord:
     else:
         image = _model_image(calibration)
         call |= {"standard": asked.standard, "model": image}
-    answer = run("setjy", timeout_s=asked.timeout_s, **call)
+    # First: where setjy found nothing to set there are no baselines to read either.
+    fluxes = _fluxes(calibration, field, run("setjy", timeout_s=asked.timeout_s, **call))
     baselines = pd.DataFrame(run("tasks.tables_casa:read_model", vis=calibration.vis, fields=[field]))
     return ModelRecord(
         model=f"point source of {asked.flux_density_jy:g} Jy" if image is None else Path(image).name,
         standard="" if image is None else asked.standard,
-        fluxes=_fluxes(calibration, field, answer),
+        fluxes=fluxes,
         baselines=calibration.workspace.save_frame("model.baselines", baselines),
         uv_limit_wavelengths=run("tasks.flux_model_casa:uv_limit", image=image) if image is not None else None,
     )
@@ -91,6 +92,5 @@ def _fluxes(calibration: Calibration, field: str, answer: dict[str, Any]) -> tup
             frequency_hz=frequencies[int(spw)],
             flux_density_jy=float(level["fluxd"][0]),
         )
-        for spw, level in sorted(levels.items())
-        if spw != "fieldName"
+        for spw, level in sorted(((int(key), value) for key, value in levels.items() if key != "fieldName"))
     )

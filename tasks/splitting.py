@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from schemas.errors import ConfigurationError
 from schemas.results import ApplyRecord, SplitRecord
 from tasks.casa import run
 from tasks.step import step
 from tasks.workspace import remove, replace_whole
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tasks.calibration import Calibration
 
 
@@ -20,6 +23,7 @@ def split_targets(calibration: Calibration, applied: ApplyRecord) -> SplitRecord
     if not asked.enabled or applied.skipped:
         return SplitRecord(skipped=applied.skipped or "switched off (split.enabled)")
     workspace = calibration.workspace
+    _refuse_shared_names(calibration.roles.targets)
     targets = {}
     for target in calibration.roles.targets:
         name = file_name(target)
@@ -39,6 +43,18 @@ def split_targets(calibration: Calibration, applied: ApplyRecord) -> SplitRecord
         replace_whole(partial, final)
         targets[target] = workspace.relative(final)
     return SplitRecord(targets=targets)
+
+
+def _refuse_shared_names(targets: Sequence[str]) -> None:
+    owners: dict[str, str] = {}
+    for target in targets:
+        other = owners.setdefault(file_name(target), target)
+        if other != target:
+            msg = (
+                f"the targets {other!r} and {target!r} would share the file {file_name(target)}.ms; calibrate them as "
+                "two observations, each with one of them in its roles."
+            )
+            raise ConfigurationError(msg)
 
 
 def file_name(field: str) -> str:

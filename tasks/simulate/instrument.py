@@ -14,6 +14,7 @@ from tasks.simulate.observatory import (
     DELAY_NS,
     GUIDE_CHANNELS,
     SPW_LOW_EDGE_HZ,
+    scaled_dead_channels,
 )
 
 if TYPE_CHECKING:
@@ -63,7 +64,8 @@ class Instrument:
     leakage : NDArray[np.complex128]
         Part of the other hand's voltage in each hand, same shape [fraction].
     bandpass : NDArray[np.complex128]
-        Shape (n_antenna, n_spw, n_channel, n_pol); mean power 1 and no slope of phase over the living channels.
+        Shape (n_antenna, n_spw, n_channel, n_pol); mean power 1 and no slope of phase over the channels that the
+        end-channel flags leave.
     drift_delay_s, drift_period_s, drift_phase : NDArray[np.float64]
         Slow delay drift: amplitude [s], period [s], phase [rad], each of shape (n_antenna, n_pol).
     amplitude_drift_phase : NDArray[np.float64]
@@ -159,6 +161,15 @@ def living_channels() -> NDArray[np.bool_]:
     return alive
 
 
+def _surviving_channels(n_channels: int) -> NDArray[np.bool_]:
+    """Channels (of 64) that the end-channel flags of a preset with `n_channels` leave, shape (n_spw, 64)."""
+    kept = np.ones((len(DEAD_CHANNELS), n_channels), dtype=bool)
+    for spw in range(len(DEAD_CHANNELS)):
+        for first, last in scaled_dead_channels(spw, n_channels):
+            kept[spw, first : last + 1] = False
+    return np.repeat(kept, GUIDE_CHANNELS // n_channels, axis=1)
+
+
 def _draw_bandpass(rng: np.random.Generator, n_channels: int) -> NDArray[np.complex128]:
     """Draw filters with a steep edge (Butterworth, order 12), standing-wave ripple, and dead end channels."""
     x = (np.arange(GUIDE_CHANNELS) + 0.5) / GUIDE_CHANNELS * 2.0 - 1.0
@@ -171,15 +182,17 @@ def _draw_bandpass(rng: np.random.Generator, n_channels: int) -> NDArray[np.comp
         amplitude = amplitude * (1.0 + 0.015 * size[0] * np.cos(np.pi * ripples * x + start[0]))
         phase += np.radians(2.0) * size[1] * np.sin(np.pi * ripples * x + start[1])
     alive = living_channels()[None, :, None, :]
-    response = amplitude * np.exp(1j * _without_slope(phase, x, np.broadcast_to(alive, phase.shape)))
-    power = (np.abs(response) ** 2 * alive).sum(axis=-1, keepdims=True) / alive.sum(axis=-1, keepdims=True)
+    # Delay and gain are what a solve finds in the channels that survive the flagging of the preset's end channels.
+    used = np.broadcast_to(_surviving_channels(n_channels)[None, :, None, :], phase.shape)
+    response = amplitude * np.exp(1j * _without_slope(phase, x, used))
+    power = (np.abs(response) ** 2 * used).sum(axis=-1, keepdims=True) / used.sum(axis=-1, keepdims=True)
     response = np.where(alive, response / np.sqrt(power), DEAD_LEVEL)
     averaged = response.reshape(*N_SHAPE, n_channels, -1).mean(axis=-1)
     return np.asarray(np.moveaxis(averaged, 2, 3))
 
 
 def _without_slope(phase: NDArray[np.float64], x: NDArray[np.float64], alive: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Take mean and slope over the living channels out of `phase`: the delay and the gain's phase hold those."""
+    """Take mean and slope over the channels `alive` out of `phase`: the delay and the gain's phase hold those."""
     count = alive.sum(axis=-1, keepdims=True)
     centred = np.where(alive, x - (x * alive).sum(axis=-1, keepdims=True) / count, 0.0)
     mean = (phase * alive).sum(axis=-1, keepdims=True) / count

@@ -73,6 +73,22 @@ def finish(process: subprocess.Popen[str]) -> str:
     return output
 
 
+def observation_file(vis: Path) -> Path:
+    """Write the observation file of a simulated e-MERLIN observation beside it."""
+    path = vis.with_suffix(".yaml")
+    path.write_text(
+        f"name: {vis.stem}\n"
+        f"data: {vis.name}\n"
+        "profile: emerlin\n"
+        f"overrides: {{flag.bad_times: {vis}.flagcmd.txt}}\n"
+        "roles:\n"
+        "  flux: 1331+305\n"
+        "  bandpass: [1407+284, 0319+415]\n"
+        "  phase_reference: {1252+5634: 1302+5748}\n"
+    )
+    return path
+
+
 def outcome(root: Path) -> dict:
     return json.loads((root / "outcome.json").read_text())
 

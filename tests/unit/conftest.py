@@ -82,6 +82,22 @@ def casa():
         yield fake
 
 
+@pytest.fixture
+def tasks_without_a_server(monkeypatch):
+    """Let Prefect run tasks, their retries and states here, without the server (20 s) that would keep their history."""
+    from prefect.client.orchestration import SyncPrefectClient
+    from prefect.events.clients import NullEventsClient
+    from prefect.events.worker import EventsWorker
+    from prefect.settings import PREFECT_API_URL, PREFECT_LOGGING_TO_API_ENABLED, temporary_settings
+
+    monkeypatch.setattr(SyncPrefectClient, "raise_for_api_version_mismatch", lambda _client: None)
+    EventsWorker.set_client_override(NullEventsClient)
+    # Port 9 discards: a call that reached for the server would fail.
+    with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api", PREFECT_LOGGING_TO_API_ENABLED: False}):
+        yield
+    EventsWorker.set_client_override(None)
+
+
 def solved(*tables):
     """The record of a solve that made these tables, from (name, kind) pairs."""
     return SolveRecord(
