@@ -111,7 +111,8 @@ def _flux_model(calibration: Calibration, records: Records, context: GateContext
         model.fluxes,
         _frame(calibration, model.baselines),
         calibration.summary,
-        model.standard,
+        # A flux density given by the user is judged too, where the field is a standard's: it may be a slip.
+        model.standard or calibration.parameters.model.standard,
         model.uv_limit_wavelengths,
         calibration.parameters.gates.flux_model,
         context,

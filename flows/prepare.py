@@ -14,7 +14,7 @@ from schemas.profiles import parameters
 from tasks import preflight
 from tasks.calibration import Calibration
 from tasks.casa import CasaServer, WorkspaceCasa, use_casa
-from tasks.ingest import Staged, identify, read_metadata
+from tasks.ingest import Staged, identify, read_metadata, remove_abandoned
 from tasks.ledger import open_ledger, read_ledger
 from tasks.reference_antenna import choose_refant
 from tasks.roles import resolve_roles
@@ -75,6 +75,7 @@ def prepared(
     preflight.check_paths(observation, asked, workspace.root)
     source = identify(observation.data)
     known = _known_input(workspace, observation, source.fingerprint)
+    remove_abandoned(workspace.root)
     with contextlib.ExitStack() as stack:
         server = warm if warm is not None else stack.enter_context(CasaServer())
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="gatecal-")))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import ValidationError
 from rich.table import Table
@@ -41,7 +41,7 @@ def read_outcome(workspace: Path) -> Outcome:
     """
     path = workspace / "outcome.json"
     try:
-        return Outcome.model_validate_json(path.read_text(encoding="utf-8"))
+        return Outcome.model_validate_json(path.read_bytes())
     except FileNotFoundError as error:
         msg = (
             f"{workspace} holds no outcome.json: it is not the workspace of an observation that has run. "
@@ -55,11 +55,13 @@ def read_outcome(workspace: Path) -> Outcome:
 
 def print_gates(console: Console, outcome: Outcome) -> None:
     """Print every gate's every check: metric, where, number, bound, verdict."""
-    table = Table(title=f"Gates of {outcome.observation}", title_justify="left", box=None, pad_edge=False)
+    table = Table(title=Text(f"Gates of {outcome.observation}"), title_justify="left", box=None, pad_edge=False)
     for heading in ("gate", "metric", "where (worst)", "observed", "warn", "stop", "verdict"):
         table.add_column(heading, justify="right" if heading == "observed" else "left", overflow="fold")
     for gate in outcome.gates:
-        table.add_row(Text(gate.gate, "bold"), gate.reason, "", "", "", "", Text(gate.verdict, COLOURS[gate.verdict]))
+        table.add_row(
+            Text(gate.gate, "bold"), Text(gate.reason), "", "", "", "", Text(gate.verdict, COLOURS[gate.verdict])
+        )
         if gate.verdict != "skipped":
             for checks in _by_metric(gate):
                 table.add_row("", *_cells(checks))
@@ -71,7 +73,8 @@ def _print_remarks(console: Console, outcome: Outcome) -> None:
     checks = [(gate.gate, check) for gate in outcome.gates for check in gate.checks]
     left_out = {check.where for _, check in checks if check.reason == WITHOUT_DATA}
     if left_out:
-        console.print(f"Left out: {', '.join(sorted(left_out))} (antenna without any data).", style="dim")
+        words = f"Left out: {', '.join(sorted(left_out))} (antenna without any data)."
+        console.print(Text(words, "dim"))
     for gate, check in checks:
         if check.verdict in {"warned", "stopped"}:
             print_advice(console, gate, check)
@@ -93,19 +96,23 @@ def _by_metric(gate: GateReport) -> list[list[Check]]:
     return [[check for check in kept if check.metric == metric] for metric in dict.fromkeys(c.metric for c in kept)]
 
 
-def _cells(checks: list[Check]) -> tuple[str | Text, ...]:
+def _cells(checks: list[Check]) -> tuple[Text, ...]:
     worst = max(checks, key=lambda check: WORST_LAST.index(check.verdict))
     observed = "" if worst.observed is None else f"{worst.observed:.4g} {worst.unit}".replace(" fraction", "")
     bounds = {check.severity: check.bound for check in checks if check.verdict != "not applicable"}
     verdict = f"{worst.verdict} ({worst.reason})" if worst.reason else worst.verdict
     colour = CHECK_COLOURS[worst.verdict]
     title = worst.title[:1].upper() + worst.title[1:]
-    return title, worst.where, observed, bounds.get("warn", ""), bounds.get("stop", ""), Text(verdict, colour)
+    # As Text: rich takes a plain string's [deg] for markup and drops it.
+    words = (title, worst.where, observed, bounds.get("warn", ""), bounds.get("stop", ""))
+    return *(Text(word) for word in words), Text(verdict, colour)
 
 
 def print_outcome(console: Console, outcome: Outcome, workspace: Path) -> None:
     """Print what the run came to: flux densities, corrected calibrators, images, products, verdict."""
-    for table in (_fluxes(outcome), _corrected(outcome), _images(outcome)):
+    for note in outcome.provenance.notes:
+        console.print(Text(note, "dim"), soft_wrap=True)
+    for table in (_roles(outcome), _fluxes(outcome), _corrected(outcome), _images(outcome)):
         if table.row_count:
             console.print(table)
     for name, path in outcome.products.items():
@@ -123,10 +130,20 @@ def print_recovered(console: Console, recovered: Sequence[Recovered]) -> None:
     console.print(table)
 
 
-def _table(title: str, *headings: str) -> Table:
+def _table(title: str, *headings: str, justify: Literal["left", "right"] = "right") -> Table:
     table = Table(title=title, title_justify="left", box=None, pad_edge=False)
     for index, heading in enumerate(headings):
-        table.add_column(heading, justify="right" if index else "left")
+        table.add_column(Text(heading), justify=justify if index else "left")
+    return table
+
+
+def _roles(outcome: Outcome) -> Table:
+    table = _table("Roles", "role", "field", "why", justify="left")
+    for decision in outcome.provenance.roles:
+        table.add_row(decision.role, decision.field, decision.reason)
+    if outcome.provenance.refant:
+        first, *fallbacks = outcome.provenance.refant
+        table.add_row("reference antenna", first, f"then {', '.join(fallbacks)}" if fallbacks else "no fallback")
     return table
 
 
@@ -135,14 +152,14 @@ def _fluxes(outcome: Outcome) -> Table:
     for field, flux in outcome.fluxes.items():
         index = "-" if flux.spectral_index is None else f"{flux.spectral_index:.3f} ± {flux.error:.3f}"
         frequency = f"{flux.reference_hz / 1e9:.4f}"
-        table.add_row(field, f"{flux.flux_density_jy:.4f}", f"{flux.error_jy:.4f}", index, frequency)
+        table.add_row(Text(field), f"{flux.flux_density_jy:.4f}", f"{flux.error_jy:.4f}", index, frequency)
     return table
 
 
 def _corrected(outcome: Outcome) -> Table:
     table = _table("Corrected calibrators", "calibrator", "amplitude / model", "phase rms [deg]")
     for entry in outcome.corrected:
-        table.add_row(entry.field, f"{entry.amplitude_over_model:.4f}", f"{entry.phase_rms_deg:.2f}")
+        table.add_row(Text(entry.field), f"{entry.amplitude_over_model:.4f}", f"{entry.phase_rms_deg:.2f}")
     return table
 
 
@@ -151,5 +168,5 @@ def _images(outcome: Outcome) -> Table:
     for image in outcome.images:
         beam = f"{image.beam_major_arcsec:.3g} x {image.beam_minor_arcsec:.3g}"
         numbers = (f"{image.peak_jy_beam:.4g}", f"{image.noise_jy_beam:.3g}", f"{image.dynamic_range:.0f}")
-        table.add_row(image.field, *numbers, beam)
+        table.add_row(Text(image.field), *numbers, beam)
     return table

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from schemas.observation import Selection
     from schemas.parameters import IngestParams
 
-__all__ = ["Staged", "check_disk", "disk_needed", "identify", "ingest", "read_metadata"]
+__all__ = ["Staged", "check_disk", "disk_needed", "identify", "ingest", "read_metadata", "remove_abandoned"]
 
 DISK_FACTOR = 3.3
 """Disk space a run needs, as a multiple of the input's size.
@@ -115,8 +115,7 @@ def read_metadata(source: DataSource, selection: Selection, workspace: Path, tim
 @contextlib.contextmanager
 def _temporary_folder(workspace: Path) -> Iterator[Path]:
     parent = existing_parent(workspace.absolute().parent)
-    for left in parent.glob(f"{STAGING_PREFIX}*"):
-        _remove_if_abandoned(left)
+    remove_abandoned(workspace)
     folder = Path(tempfile.mkdtemp(prefix=STAGING_PREFIX, dir=parent))
     try:
         with (folder / "lock").open("w") as lock:
@@ -124,6 +123,12 @@ def _temporary_folder(workspace: Path) -> Iterator[Path]:
             yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def remove_abandoned(workspace: Path) -> None:
+    """Remove the temporary folders that killed runs have left beside the workspace."""
+    for left in existing_parent(workspace.absolute().parent).glob(f"{STAGING_PREFIX}*"):
+        _remove_if_abandoned(left)
 
 
 def _remove_if_abandoned(folder: Path) -> None:

@@ -43,11 +43,25 @@ def import_source(source: dict[str, Any], vis: str) -> None:
         unpack(origin.path, Path(vis))
     elif origin.kind == "uvfits":
         importuvfits(fitsfile=str(origin.path), vis=vis)
+        name_antennas(vis)
     else:
         files = [str(path) for path in origin.files]
         importfitsidi(fitsidifile=files, vis=vis, constobsid=True)
         sort_in_time(vis)
         number_scans(vis)
+
+
+def name_antennas(vis: str) -> None:
+    """Give antennas their names back where UVFITS import has numbered them.
+
+    importuvfits calls antennas 1, 2, ... and puts the file's names into STATION. Where those are antenna names
+    (``Mk2``), people and profiles ask for them; where they are pads (``VLA:N7``), the numbers are the antennas' own.
+    """
+    with opened(f"{vis}/ANTENNA", writable=True) as table:
+        names, stations = list(table.getcol("NAME")), [str(station).strip() for station in table.getcol("STATION")]
+        numbered = all(str(name).isdigit() for name in names)
+        if numbered and len(set(stations)) == len(stations) and all(s and ":" not in s for s in stations):
+            table.putcol("NAME", stations)
 
 
 def _origin_note(origin: DataSource) -> str:

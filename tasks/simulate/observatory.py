@@ -33,8 +33,8 @@ class Antenna:
 
 
 ANTENNAS = (
-    # Places and diameters: listobs of the workshop data. SEFDs [Jy] near 5 GHz, rounded after the European VLBI
-    # Network's status table for these dishes: Cm (32 m) is the most sensitive, De the least.
+    # Places and diameters: listobs of the workshop data. SEFDs [Jy] near 5 GHz are our choice, not a
+    # measurement: a few hundred Jy for dishes of 24 to 32 m, with Cm (32 m) the most sensitive and De the least.
     Antenna("Mk2", 24.0, (3822473.365, -153692.318, 5085851.303), 320.0),
     Antenna("Kn", 25.0, (3859711.503, -201995.077, 5056134.251), 325.0),
     Antenna("De", 25.0, (3923069.171, -146804.368, 5009320.528), 1000.0),

@@ -21,12 +21,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tests.study.expected import EXPECTED
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ROOT = Path("observations/study").absolute()
 RESULTS = ROOT / "results.jsonl"
@@ -50,10 +52,10 @@ def one(job: tuple[int, str]) -> dict[str, Any]:
     """Simulate and calibrate one observation; return what its gates said."""
     from prefect import flow
 
+    from flows.calibrate import recipe
     from flows.demo import make_observation
     from flows.prepare import prepared
     from flows.run import Run
-    from flows.calibrate import recipe
     from schemas.errors import CalibrationError
     from schemas.observation import Observation, RequestedRoles
 
@@ -83,7 +85,7 @@ def one(job: tuple[int, str]) -> dict[str, Any]:
 
     try:
         ended = calibrated()
-    except Exception as error:  # noqa: BLE001 - a run that cannot even begin is a result too
+    except Exception as error:
         ended = f"{type(error).__name__}: {error}"[:300]
     shutil.rmtree(folder, ignore_errors=True)
     return {"seed": seed, "fault": fault, "ended": ended, "seconds": time.monotonic() - began} | said(reports)
@@ -147,7 +149,9 @@ def main(kind: str, first: int, count: int) -> None:
                 for number, row in enumerate(pool.map(one, todo), start=1):
                     file.write(json.dumps(row) + "\n")
                     file.flush()
-                    print(f"{number}/{len(todo)} seed {row['seed']} {row['fault'] or 'clean'}: {row['seconds']:.0f} s {summary(row)}")
+                    print(
+                        f"{number}/{len(todo)} seed {row['seed']} {row['fault'] or 'clean'}: {row['seconds']:.0f} s {summary(row)}"
+                    )
         finally:
             server.terminate()
             server.wait(30)
@@ -159,7 +163,7 @@ def wait_until_ready(port: int) -> None:
 
     for _ in range(240):
         try:
-            urllib.request.urlopen(f"http://127.0.0.1:{port}/api/health", timeout=2)  # noqa: S310 - loopback
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/api/health", timeout=2)
             return
         except OSError:
             time.sleep(0.5)

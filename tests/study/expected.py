@@ -36,7 +36,10 @@ EXPECTED = (
     Expected("delay_jump", ("delay",), ("Da",), ("ns=4", "ns=2"), "scatter of the delay in time"),
     Expected("delay_beyond_search", ("delay",), ("Kn",), ("turns=0.3", "turns=0.1"), "size of the delay"),
     Expected(
-        "faint_phase_reference", ("gains.p1",), ("1302+5748", "antenna"), ("factor=0.02", "factor=0.05"),
+        "faint_phase_reference",
+        ("gains.p1",),
+        ("1302+5748", "antenna"),
+        ("factor=0.02", "factor=0.05"),
         "solutions under the S/N limit",
     ),
     Expected(
@@ -46,27 +49,41 @@ EXPECTED = (
         "swapped_fields", ("fluxscale",), ("1407+284", "0319+415"), (), "flux densities outside the catalogue ranges"
     ),
     Expected(
-        "wrong_flux_model", ("fluxscale",), ("1407+284", "0319+415"), ("factor=0.3", "factor=0.5"),
+        "wrong_flux_model",
+        ("fluxscale",),
+        ("1407+284", "0319+415"),
+        ("factor=0.3", "factor=0.5"),
         "every calibrator comes out too bright by one over the factor",
     ),
     Expected(
-        "resolved_calibrator", ("precal.ap1", "gains.ap1", "fluxscale", "bandpass2", "gain_scale"),
-        ("1407+284", "antenna"), ("fwhm_mas=30", "fwhm_mas=15"), "amplitude gains differ between calibrators",
+        "resolved_calibrator",
+        ("precal.ap1", "gains.ap1", "fluxscale", "bandpass2", "gain_scale"),
+        ("1407+284", "antenna"),
+        ("fwhm_mas=30", "fwhm_mas=15"),
+        "amplitude gains differ between calibrators",
     ),
     Expected(
-        "variable_calibrator", ("gains.ap1", "finalgains.ap2", "result"), ("1302+5748", "antenna"),
-        ("swing=0.5", "swing=0.25"), "amplitude gains follow the source",
+        "variable_calibrator",
+        ("gains.ap1", "finalgains.ap2", "result"),
+        ("1302+5748", "antenna"),
+        ("swing=0.5", "swing=0.25"),
+        "amplitude gains follow the source",
     ),
     Expected(
-        "reference_antenna_dropout", ("delay", "precal.p1", "gains.p1"), ("Mk2",), (),
+        "reference_antenna_dropout",
+        ("delay", "precal.p1", "gains.p1"),
+        ("Mk2",),
+        (),
         "solutions of the reference antenna fail from then on",
     ),
     Expected("missing_phase_reference", ("observation",), ("1252+5634",), ("part=0.3",), "target far from a scan"),
-    Expected("rfi", ("bandpass1", "precal.p1", "precal.ap1"), ("spw 2",), ("level=20", "level=6"), "bandpass of that spw"),
-    Expected("late_on_source", ("gains.ap1",), ("scan", "antenna", "1302+5748"), ("factor=1.5",), "first solutions low"),
-    Expected("dead_spw", ("delay", "precal.p1"), ("spw 1",), (), "no fringe in that spw"),
     Expected(
-        "clock_error", ("delay", "gains.p1"), ("Cm",), ("ns_per_hour=4", "ns_per_hour=1"), "delay drifts in time"
+        "rfi", ("bandpass1", "precal.p1", "precal.ap1"), ("spw 2",), ("level=20", "level=6"), "bandpass of that spw"
     ),
+    Expected(
+        "late_on_source", ("gains.ap1",), ("scan", "antenna", "1302+5748"), ("factor=1.5",), "first solutions low"
+    ),
+    Expected("dead_spw", ("delay", "precal.p1"), ("spw 1",), (), "no fringe in that spw"),
+    Expected("clock_error", ("delay", "gains.p1"), ("Cm",), ("ns_per_hour=4", "ns_per_hour=1"), "delay drifts in time"),
     Expected("amplitude_steps", ("gains.ap1",), ("Kn",), ("factor=1.6", "factor=1.3"), "amplitudes off their median"),
 )
