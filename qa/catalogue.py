@@ -49,13 +49,22 @@ class Calibrator(Record):
     name: str
     """Its common name, e.g. ``3C84``."""
     aliases: tuple[str, ...]
-    """Other names, as observing files have them. For people: a field is matched by position."""
+    """Other names, as observing files have them."""
     ra_deg: float = Field(ge=0, lt=360)
     """Right ascension, J2000 [deg]."""
     dec_deg: float = Field(ge=-90, le=90)
     """Declination, J2000 [deg]."""
     ranges: tuple[FluxRange, ...] = Field(min_length=1)
     """Its flux densities, by band."""
+
+    def is_named(self, name: str) -> bool:
+        """Tell whether a field's name is one of its names, whatever the case."""
+        return name.casefold() in {known.casefold() for known in (self.name, *self.aliases)}
+
+    def is_at(self, ra_rad: float, dec_rad: float) -> bool:
+        """Tell whether a position [rad] is its own, within `MATCH_ARCSEC`."""
+        apart = angular_separation(ra_rad, dec_rad, np.radians(self.ra_deg), np.radians(self.dec_deg))
+        return bool(np.degrees(apart) * 3600.0 <= MATCH_ARCSEC)
 
 
 @cache
@@ -71,13 +80,18 @@ def load_catalogue(path: Path = CATALOGUE) -> tuple[Calibrator, ...]:
     return tuple(Calibrator.model_validate(entry) for entry in entries["calibrators"])
 
 
-def known_range(
-    ra_rad: float, dec_rad: float, frequency_hz: float, catalogue: tuple[Calibrator, ...] | None = None
-) -> FluxRange | None:
-    """Find what the calibrator at a position may have at a frequency, or None where none is known.
+def known_ranges(
+    name: str, ra_rad: float, dec_rad: float, frequency_hz: float, catalogue: tuple[Calibrator, ...] | None = None
+) -> tuple[FluxRange, ...]:
+    """Find what the calibrator of a name, and the one at a position, may have at a frequency.
+
+    Usually they are one and the same. Where two fields were given each other's names they are two, and the flux density
+    cannot lie in both ranges.
 
     Parameters
     ----------
+    name
+        The field's name.
     ra_rad, dec_rad
         Position, J2000 [rad].
     frequency_hz
@@ -85,8 +99,10 @@ def known_range(
     catalogue
         Known calibrators; those of `CATALOGUE` if None.
     """
-    for calibrator in load_catalogue() if catalogue is None else catalogue:
-        apart = angular_separation(ra_rad, dec_rad, np.radians(calibrator.ra_deg), np.radians(calibrator.dec_deg))
-        if np.degrees(apart) * 3600.0 <= MATCH_ARCSEC:
-            return next((band for band in calibrator.ranges if band.low_hz <= frequency_hz <= band.high_hz), None)
-    return None
+    return tuple(
+        band
+        for calibrator in (load_catalogue() if catalogue is None else catalogue)
+        if calibrator.is_named(name) or calibrator.is_at(ra_rad, dec_rad)
+        for band in calibrator.ranges
+        if band.low_hz <= frequency_hz <= band.high_hz
+    )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from qa.catalogue import known_range
+from qa.catalogue import known_ranges
 from qa.measurement import Measurement
 from qa.metrics.places import not_applicable
 
@@ -127,13 +127,19 @@ def catalogue_range(
     KeyError
         A field has no position.
     """
-    known = {fit.field: known_range(*positions[fit.field], fit.reference_hz, catalogue) for fit in record.fits}
+    known = {
+        fit.field: known_ranges(fit.field, *positions[fit.field], fit.reference_hz, catalogue) for fit in record.fits
+    }
     if record.fits and not any(known.values()):
         return not_applicable("catalogue_range", "no standard")
     flux = {fit.field: fit.flux_density_jy for fit in record.fits}
-    places = [(field, band.factor_outside(flux[field])) for field, band in known.items() if band is not None]
+    places = [
+        (field, float(np.max([band.factor_outside(flux[field]) for band in bands])))
+        for field, bands in known.items()
+        if bands
+    ]
     frame = pd.DataFrame(places, columns=["field", "observed"]).astype({"observed": float})
-    left_out = _left_out([field for field, band in known.items() if band is None], "no standard")
+    left_out = _left_out([field for field, bands in known.items() if not bands], "no standard")
     return Measurement("catalogue_range", frame, max(1, len(record.fits) - len(left_out)), left_out=left_out)
 
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from pydantic import ValidationError
 
-from qa.catalogue import CATALOGUE, Calibrator, known_range, load_catalogue
+from qa.catalogue import CATALOGUE, Calibrator, known_ranges, load_catalogue
 from qa.metrics.fluxscale import (
     antennas_used,
     catalogue_range,
@@ -108,12 +108,22 @@ def test_a_field_without_a_position_is_an_error_and_not_left_out() -> None:
 
 def test_ten_arcseconds_off_is_another_source() -> None:
     ra, dec = POSITIONS[FIELD]
-    assert known_range(ra, dec + np.radians(9 / 3600), 5e9) is not None
-    assert known_range(ra, dec + np.radians(11 / 3600), 5e9) is None
+    assert known_ranges("", ra, dec + np.radians(9 / 3600), 5e9)
+    assert not known_ranges("", ra, dec + np.radians(11 / 3600), 5e9)
 
 
 def test_another_band_has_no_range() -> None:
-    assert known_range(*POSITIONS[FIELD], 22e9) is None
+    assert not known_ranges(FIELD, *POSITIONS[FIELD], 22e9)
+
+
+def test_two_calibrators_with_each_others_names_are_outside_the_range_of_one() -> None:
+    record = flux_record(
+        fit("0319+415", 2.0).evolve(flux_density_jy=1.9), fit("1407+284", 2.0).evolve(flux_density_jy=22.9)
+    )
+    swapped = {"0319+415": POSITIONS["1407+284"], "1407+284": POSITIONS["0319+415"]}
+    measured = catalogue_range(record, swapped).frame.set_index("field")["observed"]
+    assert measured["0319+415"] == pytest.approx(5.0 / 1.9)
+    assert measured["1407+284"] == pytest.approx(22.9 / 3.0)
 
 
 def test_every_range_of_the_catalogue_names_its_source() -> None:
@@ -133,9 +143,8 @@ def test_the_measured_ngc5921_and_guide_flux_densities_lie_inside_the_catalogue(
     names = {one.name: one for one in load_catalogue()}
     seen = {"OQ172": (2.53, 1.413e9), "OQ208": (1.9013, 5.07e9), "3C84": (22.93, 5.07e9)}
     for name, (flux, frequency) in seen.items():
-        band = known_range(np.radians(names[name].ra_deg), np.radians(names[name].dec_deg), frequency)
+        (band,) = known_ranges(name, np.radians(names[name].ra_deg), np.radians(names[name].dec_deg), frequency)
         assert isinstance(names[name], Calibrator)
-        assert band is not None
         assert band.factor_outside(flux) == 1.0
 
 
