@@ -70,6 +70,9 @@ def finish(process: subprocess.Popen[str]) -> str:
         os.killpg(process.pid, signal.SIGKILL)
         output, _ = process.communicate()
         raise AssertionError(f"gatecal did not end within {PATIENCE_S:g} s:\n{output}") from None
+    except BaseException:  # the tests are being ended
+        os.killpg(process.pid, signal.SIGKILL)
+        raise
     return output
 
 

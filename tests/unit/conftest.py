@@ -92,7 +92,8 @@ def tasks_without_a_server(monkeypatch):
 
     monkeypatch.setattr(SyncPrefectClient, "raise_for_api_version_mismatch", lambda _client: None)
     EventsWorker.set_client_override(NullEventsClient)
-    # Port 9 discards: a call that reached for the server would fail.
+    monkeypatch.setattr("prefect.results._read_server_default_result_storage_block_id", lambda: None)
+    # Nothing listens there: a call that reached for the server would fail.
     with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api", PREFECT_LOGGING_TO_API_ENABLED: False}):
         yield
     EventsWorker.set_client_override(None)

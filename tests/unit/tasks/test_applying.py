@@ -85,7 +85,7 @@ def test_one_failed_scan_in_between_leaves_its_neighbours_within_a_cycle():
 
 
 def test_two_failed_scans_flag_what_is_farther_than_a_cycle_from_either_side():
-    # Good at 60 s and 1860 s, cycle 600 s: too far is 660 s to 1260 s, which holds the target's scan of 720 s to 1200 s.
+    # Good at 60 s and 1860 s, cycle 600 s: 660 s to 1260 s is too far, and holds the target's scan of 720 s to 1200 s.
     assert gaps(phases({0, 3})) == [command("00:12:00.000", "00:20:00.000")]
 
 

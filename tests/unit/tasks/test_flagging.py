@@ -19,7 +19,7 @@ FOUR_OF_16 = "0:0~1;15~15,1:0~0;15~15,2:0~0;15~15,3:0~1"
 
 
 def scaled(channels, **asked):
-    return end_channels(FlagParams(**asked), {spw: channels for spw in range(4)})
+    return end_channels(FlagParams(**asked), dict.fromkeys(range(4), channels))
 
 
 # --- end channels -----------------------------------------------------------------------------------------------------

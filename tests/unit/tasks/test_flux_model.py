@@ -59,7 +59,9 @@ def test_vla_sets_casas_own_model_of_the_band_on_perley_butler_2017(make_calibra
 
 
 def test_another_standard_takes_its_own_model(make_calibration, setjy):
-    fields = tuple(field(2, FLUX, *standard_place("3C48")) if entry.name == FLUX else entry for entry in guide_summary().fields)
+    fields = tuple(
+        field(2, FLUX, *standard_place("3C48")) if entry.name == FLUX else entry for entry in guide_summary().fields
+    )
     set_flux_model.fn(make_calibration("vla", summary=guide_summary(fields=fields)))
     assert asked(setjy)[0]["model"] == "3C48_C.im"
 

@@ -11,14 +11,18 @@ import pytest
 from schemas.errors import SolveError
 from tasks.fluxscale import antenna_selection, read_fit, scale_fluxes, set_calibrator_models
 from tasks.ledger import outputs_of
-from tests.unit.conftest import GAINS, FLUX, ROLES, make_table, shortened, solved
+from tests.unit.conftest import FLUX, GAINS, ROLES, make_table, shortened, solved
 
 FREQUENCIES = (4.88e9, 5.01e9, 5.14e9, 5.26e9)
 
 
 def level(flux, error=0.01, solutions=10.0):
     four = [0.0, 0.0, 0.0]
-    return {"fluxd": np.array([flux, *four]), "fluxdErr": np.array([error, *four]), "numSol": np.array([solutions, *four])}
+    return {
+        "fluxd": np.array([flux, *four]),
+        "fluxdErr": np.array([error, *four]),
+        "numSol": np.array([solutions, *four]),
+    }
 
 
 def entry(name, *fluxes, fitted=2.70, index=-0.365):

@@ -53,7 +53,11 @@ def test_final_amplitudes_use_p1_and_final_phases_are_one_a_scan(make_calibratio
 
 
 def test_interpolation_is_a_parameter_of_the_solves_too(make_calibration, casa):
-    changes = {"apply.interp_bandpass": "nearest,linear", "apply.interp_gain": "nearest", "apply.interp_delay": "nearest"}
+    changes = {
+        "apply.interp_bandpass": "nearest,linear",
+        "apply.interp_gain": "nearest",
+        "apply.interp_delay": "nearest",
+    }
     solve_time_gains.fn(make_calibration(overrides=changes), DELAYS, BANDPASS1)
     assert casa.asked("gaincal")[1]["interp"] == ["nearest", "nearest,linear", "nearest"]
 

@@ -216,7 +216,7 @@ def test_a_write_that_fails_leaves_the_old_ledger(keeper, workspace, monkeypatch
 @pytest.mark.parametrize(("name", "source"), [("other", "/data/night.ms"), ("night", "/data/other.ms")])
 def test_the_ledger_of_another_observation_is_refused(keeper, workspace, name, source):
     finish(keeper, "ingest")
-    with pytest.raises(ConfigurationError, match="belongs to observation 'night' of /data/night.ms, not to"):
+    with pytest.raises(ConfigurationError, match=r"belongs to observation 'night' of /data/night\.ms, not to"):
         open_ledger(workspace, name, Path(source))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from schemas.ledger import MsState
@@ -25,7 +27,7 @@ def test_each_step_finds_the_flags_and_models_of_the_guides_order(step):
     assert state_before(step) == expected(step)
 
 
-@pytest.mark.parametrize(("step", "later"), list(zip(STEPS[1:-1], STEPS[2:], strict=True)))
+@pytest.mark.parametrize(("step", "later"), list(pairwise(STEPS)))
 def test_each_step_leaves_what_the_next_one_finds(step, later):
     assert state_after(step) == state_before(later)
 

@@ -88,7 +88,9 @@ def test_going_back_to_the_old_parameters_does_not_bring_back_old_results(make_c
 
 def test_a_step_whose_result_no_longer_stands_runs_again(calibration, recipe):
     standing = [True]
-    act = step("ingest", SolveRecord, still_there=lambda _calibration: standing[0])(recipe._act("ingest").fn.__wrapped__)
+    act = step("ingest", SolveRecord, still_there=lambda _calibration: standing[0])(
+        recipe._act("ingest").fn.__wrapped__
+    )
     act.fn(calibration)
     standing[0] = False
     act.fn(calibration)

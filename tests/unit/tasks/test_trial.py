@@ -6,9 +6,9 @@ import math
 
 import pytest
 
+from schemas.solutions import SolveRecord
 from tasks.trial import apply_trial
 from tests.unit.conftest import BANDPASS1, DELAYS, NO_DELAYS, REFERENCE, chain, shortened
-from schemas.solutions import SolveRecord
 
 
 def response(slopes, spreads):
