@@ -124,7 +124,9 @@ def _gains(step: Step, name: str) -> Callable[[Calibration, Records, GateContext
         solved: SolveRecord = records[step]
         table = _table(solved, name)
         if table is None:
-            return skipped("gains", context, solved.skipped)
+            return skipped(
+                "gains", context, solved.skipped or "not solved: no solution of the phases before it is good"
+            )
         with_scans = name == "calsources.p2"
         return solution_gates.gains_gate(
             "p" if table.kind == "p" else "ap",

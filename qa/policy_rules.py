@@ -131,6 +131,12 @@ def _why_not_softened(lost: Sequence[str], context: GateContext) -> str:
         return f"reference antenna {context.refant[0]} is lost and of its fallbacks {given}"
     total = len(context.antennas)
     remain = total - len(lost)
+    if context.refant and {*lost} >= {*context.antennas} - {context.refant[0]}:
+        # Solutions are relative to the reference antenna: when all others fail together, it is the one to suspect.
+        return (
+            f"every antenna but the reference {context.refant[0]} fails: {context.refant[0]} itself is suspect; "
+            f"try another with --set refant={','.join(name for name in context.refant[1:3]) or '<antenna>'}"
+        )
     if remain < FEWEST_ANTENNAS:
         return f"without {', '.join(lost)} only {remain} of {total} antennas remain; {FEWEST_ANTENNAS} are needed"
     # In integers: 2 of 6 is exactly a third and still goes on.

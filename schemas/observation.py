@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 import yaml
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, JsonValue, ValidationError, field_validator
 
 from schemas.errors import ConfigurationError
 from schemas.profiles import ProfileName, explain
@@ -53,7 +53,7 @@ class Observation(Record):
     """Part of the data to use."""
     recipients: tuple[str, ...] = Field(default=(), title="Recipients")
     """Mail addresses the report goes to."""
-    overrides: dict[str, str | int | float | bool | list[str] | None] = Field(default_factory=dict, title="Overrides")
+    overrides: dict[str, JsonValue] = Field(default_factory=dict, title="Overrides")
     """Parameters and bounds that differ from the profile, by dotted name, e.g. ``gains.solint: 30s``."""
 
     @field_validator("recipients")
@@ -90,4 +90,4 @@ def read_observation(path: Path) -> Observation:
     except ValidationError as error:
         msg = f"the observation file {path} is wrong.\n{explain(error, 'field')}"
         raise ConfigurationError(msg) from error
-    return observation.evolve(data=(path.parent / observation.data).resolve())
+    return observation.evolve(data=(path.parent / observation.data.expanduser()).resolve())

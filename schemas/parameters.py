@@ -12,7 +12,7 @@ from typing import Literal
 from pydantic import Field
 
 from schemas.policy import GatePolicy
-from schemas.quantities import Fraction, NonNegative, Positive, Solint, SpwChannels
+from schemas.quantities import AntennaNames, Fraction, NonNegative, Positive, Solint, SpwChannels
 from schemas.record import Record
 
 
@@ -217,7 +217,7 @@ class ImageParams(Record):
 class Parameters(Record):
     """Every parameter of a run, by step, and every bound, by gate."""
 
-    refant: tuple[str, ...] = ()
+    refant: AntennaNames = ()
     """Reference antenna, then its fallbacks in order; empty: chosen (most unflagged, most central)."""
     ingest: IngestParams = IngestParams()
     """Ingest."""

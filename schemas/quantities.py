@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field, StringConstraints
+from pydantic import BeforeValidator, Field, StringConstraints
 
 Solint = Annotated[str, StringConstraints(pattern=r"^(int|inf|\d+(\.\d+)?(s|min|h))$")]
 """Solution interval: ``int``, ``inf`` or a duration with its unit (``30s``); a bare ``60`` is refused."""
@@ -25,12 +25,9 @@ Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]*$"
 """A name that is also a folder: letters, digits, ``_ . + -``; so it cannot leave its parent."""
 
 
-def seconds(solint: str) -> float | None:
-    """Return a solution interval's length [s]; None for ``int`` and ``inf``, whose length the data decide."""
-    if solint in {"int", "inf"}:
-        return None
-    for unit, factor in (("min", 60.0), ("h", 3600.0), ("s", 1.0)):
-        if solint.endswith(unit):
-            return float(solint.removesuffix(unit)) * factor
-    msg = f"not a solution interval: {solint!r}"
-    raise ValueError(msg)
+def _split_names(value: object) -> object:
+    return tuple(name.strip() for name in value.split(",") if name.strip()) if isinstance(value, str) else value
+
+
+AntennaNames = Annotated[tuple[str, ...], BeforeValidator(_split_names)]
+"""Antenna names, as a list or as CASA writes them: ``Mk2,Pi,Da``."""

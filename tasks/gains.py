@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from schemas.solutions import FluxscaleRecord, SolveRecord
 from tasks.gaintables import GainTable
-from tasks.solving import chain_of, interpolation, solve_gains
+from tasks.solving import chain_of, interpolation, solve_gains, survives
 from tasks.step import step
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ def solve_time_gains(calibration: Calibration, delays: SolveRecord, bandpass: So
     fields = calibration.roles.calibrators
     chain = chain_of(calibration, delays, bandpass)
     phases = solve_gains(calibration, asked, "calsources.p1", "p", asked.solint, fields, chain)
+    if not survives(calibration, phases):
+        return SolveRecord(tables=(phases,))
     chain += chain_of(calibration, SolveRecord(tables=(phases,)))
     amplitudes = solve_gains(calibration, asked, "calsources.ap1", "ap", asked.amplitude_solint, fields, chain)
     return SolveRecord(tables=(phases, amplitudes))

@@ -16,7 +16,7 @@ from schemas.errors import DataUnusable
 from schemas.ingestion import DataSource
 from schemas.observation import Selection
 from schemas.parameters import IngestParams
-from tasks.ingest_ids import SCAN_GAP_S, merge_observations, number_scans, sort_in_time
+from tasks.ingest_ids_casa import SCAN_GAP_S, merge_observations, number_scans, sort_in_time
 from tasks.ingest_tar import unpack
 from tasks.inspection_casa import opened
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from schemas.solutions import SolutionTable, SolveRecord
 from tasks.gaintables import casa_chain
-from tasks.solving import chain_of, gaincal, solve
+from tasks.solving import chain_of, gaincal, solve, survives
 from tasks.step import step
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ def solve_precal(calibration: Calibration, delays: SolveRecord) -> SolveRecord:
     if not asked.enabled:
         return SolveRecord(skipped="switched off (precal.enabled)")
     phases = _solve(calibration, "bpcals_precal.p1", "p", asked.solint, delays)
+    if not survives(calibration, phases):
+        return SolveRecord(tables=(phases,))
     both = SolveRecord(tables=(*delays.tables, phases))
     amplitudes = _solve(calibration, "bpcals_precal.ap1", "ap", asked.amplitude_solint, both)
     return SolveRecord(tables=(phases, amplitudes))

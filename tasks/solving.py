@@ -191,6 +191,15 @@ def chain_of(calibration: Calibration, *records: SolveRecord, gainfield: str = "
     ]
 
 
+def survives(calibration: Calibration, table: SolutionTable) -> bool:
+    """Return whether any solution of a table is good: without one, nothing can be solved on top of it.
+
+    The step then ends with this table, so that its gate says which antennas failed and why, instead of the next call
+    saying that it has no data.
+    """
+    return not calibration.workspace.load_frame(table.rows)["flagged"].all()
+
+
 def interpolation(calibration: Calibration, kind: str) -> str:
     """Return the interpolation of a kind of table, as the parameters of apply say; solves use the same."""
     asked = calibration.parameters.apply

@@ -11,12 +11,12 @@ dead_antenna                antenna=Kn                                  no signa
 dead_polarisation           antenna=Pi, hand=L                          one hand is lost, the other stays
 delay_jump                  antenna=Da, ns=8, at=0.5                    its delay changes in mid-run
 delay_beyond_search         antenna=Kn, turns=0.55                      delay of so many turns per channel: K aliases
-faint_phase_reference       factor=0.005                                too little signal in a solution interval
+faint_phase_reference       factor=0.02                                 too little signal in a solution interval
 bad_night                   factor=25, wind=2                           troposphere so many times as rough and as fast
 swapped_fields              first=1407+284, second=0319+415             the two names are exchanged
 wrong_flux_model            factor=0.2                                  3C286 is not as bright as its model says
 resolved_calibrator         field=1407+284, fwhm_mas=60                 it is a Gaussian and not a point
-variable_calibrator         field=1302+5748, swing=1.0                  from 1/2 to 3/2 of its flux over its scans
+variable_calibrator         field=1302+5748, swing=1.5                  from 1/4 to 7/4 of its flux over its scans
 reference_antenna_dropout   antenna=Mk2, at=0.5                         no signal from then on
 missing_phase_reference     part=0.5                                    the last scans of it are not there
 rfi                         spw=2, level=60, part=0.4                   so much of the band, all baselines, all the time
@@ -201,7 +201,7 @@ FAULTS: MappingProxyType[str, Fault] = MappingProxyType(
             antenna="Kn",
             turns=0.55,
         ),
-        "faint_phase_reference": _fault("phase reference too faint", _faint_phase_reference, "1302+5748", factor=0.005),
+        "faint_phase_reference": _fault("phase reference too faint", _faint_phase_reference, "1302+5748", factor=0.02),
         "bad_night": _fault("rough troposphere", _bad_night, "", factor=25.0, wind=2.0),
         "swapped_fields": _fault(
             "two calibrators' names exchanged", _swapped_fields, "first", first="1407+284", second="0319+415"
@@ -211,7 +211,7 @@ FAULTS: MappingProxyType[str, Fault] = MappingProxyType(
             "a calibrator is extended", _resolved_calibrator, "field", field="1407+284", fwhm_mas=60.0
         ),
         "variable_calibrator": _fault(
-            "a calibrator brightens over its scans", _variable_calibrator, "field", field="1302+5748", swing=1.0
+            "a calibrator brightens over its scans", _variable_calibrator, "field", field="1302+5748", swing=1.5
         ),
         "reference_antenna_dropout": _fault(
             "reference antenna lost in mid-run", _reference_antenna_dropout, "antenna", antenna="Mk2", at=0.5

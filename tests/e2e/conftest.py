@@ -126,6 +126,15 @@ def ngc5921(gatecal, uvfits_checksum, tmp_path_factory) -> Ran:
 
 
 @pytest.fixture(scope="session")
+def warned(simulated, gatecal, tmp_path_factory) -> Ran:
+    """An observation with one dead antenna, without images."""
+    observation = simulated("dead", "dead_antenna:antenna=Cm")
+    workspace = tmp_path_factory.mktemp("warned")
+    arguments = ("calibrate", observation, "--set", "image.enabled=false")
+    return Ran(gatecal(*arguments, "--workspace", workspace), workspace / "dead", arguments)
+
+
+@pytest.fixture(scope="session")
 def stopped(gatecal, ngc5921, tmp_path_factory) -> Ran:
     """A rerun of it in which one bound has become so tight that a gate stops the run."""
     workspace = tmp_path_factory.mktemp("stopped")

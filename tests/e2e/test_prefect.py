@@ -91,9 +91,10 @@ def test_a_run_within_all_bounds_is_completed(server, ngc5921):
     assert run["name"] == "ngc5921"
 
 
-def test_a_warned_run_is_completed_as_qa_warning(server, emerlin):
-    assert outcome(emerlin.root)["verdict"] == "warned"
-    run = server.flow_run(emerlin.root)
+def test_a_warned_run_is_completed_as_qa_warning(server, warned):
+    assert warned.command.code == 0
+    assert outcome(warned.root)["verdict"] == "warned"
+    run = server.flow_run(warned.root)
     assert (run["state_type"], run["state_name"]) == ("COMPLETED", "QA Warning")
 
 

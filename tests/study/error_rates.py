@@ -8,7 +8,7 @@ Run by hand, on a quiet machine of two cores::
     bash deployments/run python -m tests.study.error_rates table > qa/ERROR_RATES.md
 
 Arguments are the first seed and the number of seeds. Results are appended to ``observations/study/results.jsonl``, one
-line per run; a run that is there already is not made again. Bounds are tuned on seeds 100 to 199 and reported on others.
+line per run; a run that is there already is not made again. Bounds are tuned on seeds 100 to 199, reported on others.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ def said(reports: list[Any]) -> dict[str, Any]:
             "verdict": check.verdict,
             "observed": check.observed,
             "bound": check.bound,
-            "places": [str(failure.place) for failure in check.failures] or [check.where],
+            "places": [*(str(failure.place) for failure in check.failures), check.where, check.reason],
         }
         for report in reports
         for check in report.checks
@@ -149,9 +149,7 @@ def main(kind: str, first: int, count: int) -> None:
                 for number, row in enumerate(pool.map(one, todo), start=1):
                     file.write(json.dumps(row) + "\n")
                     file.flush()
-                    print(
-                        f"{number}/{len(todo)} seed {row['seed']} {row['fault'] or 'clean'}: {row['seconds']:.0f} s {summary(row)}"
-                    )
+                    print(f"{number}/{len(todo)} seed {row['seed']} {row['fault'] or 'clean'}: {summary(row)}")
         finally:
             server.terminate()
             server.wait(30)
@@ -164,9 +162,10 @@ def wait_until_ready(port: int) -> None:
     for _ in range(240):
         try:
             urllib.request.urlopen(f"http://127.0.0.1:{port}/api/health", timeout=2)
-            return
         except OSError:
             time.sleep(0.5)
+        else:
+            return
     raise TimeoutError("the Prefect server did not start")
 
 

@@ -33,9 +33,9 @@ def table(rows: list[dict[str, Any]]) -> str:
     weaker = [row for row in rows if ":" in row["fault"]]
     parts = [
         "# How often the gates are wrong",
-        "Measured on the simulator's `tiny` preset by `python -m tests.study.error_rates`; the table of faults, gates and "
-        "places (`tests/study/expected.py`) was committed before the first measurement. Bounds were tuned on seeds 100 "
-        "to 199, which are not counted here. Intervals are 95 % Wilson score intervals.",
+        "Measured on the simulator's `tiny` preset by `python -m tests.study.error_rates`; the table of faults, gates "
+        "and places (`tests/study/expected.py`) was committed before these runs. Bounds and fault strengths were tuned "
+        "on seeds 100 to 199, which are not counted here. Intervals are 95 % Wilson score intervals.",
         clean_part(clean),
         fault_part("Faults at their default strength", at_default, [(e, e.fault) for e in EXPECTED]),
         fault_part("Weaker faults", weaker, [(e, f"{e.fault}:{s}") for e in EXPECTED for s in e.weaker]),
@@ -47,7 +47,8 @@ def clean_part(rows: list[dict[str, Any]]) -> str:
     """Return how often each gate stopped or warned on clean observations."""
     lines = [
         "## Clean observations",
-        f"{len(rows)} seeds ({_seeds(rows)}): {_count(rows, 'stopped')} runs stopped, {_count(rows, 'warned')} runs with a warning.",
+        f"{len(rows)} seeds ({_seeds(rows)}): {_count(rows, 'stopped')} runs stopped, "
+        f"{_count(rows, 'warned')} runs with a warning.",
         "",
         "| gate | runs | stops | rate, 95 % | warnings | rate, 95 % | what warned |",
         "|---|---|---|---|---|---|---|",
@@ -90,11 +91,8 @@ def fault_part(title: str, rows: list[dict[str, Any]], asked: list[tuple[Expecte
 
 def caught(row: dict[str, Any], expected: Expected) -> bool:
     """Tell whether a run was warned or stopped at one of the expected gates, naming one of the expected places."""
-    return any(
-        failure["gate"] in expected.gates
-        and any(name in place for name in expected.names for place in failure["places"])
-        for failure in row["failed"]
-    )
+    places = [place for failure in row["failed"] if failure["gate"] in expected.gates for place in failure["places"]]
+    return any(name in place for name in expected.names for place in places)
 
 
 def _count(rows: list[dict[str, Any]], verdict: str) -> int:

@@ -17,8 +17,8 @@ class FakeCasa:
     ----------
     returns
         By task name: a value, given back on every call; a list, one item a call; an exception, raised; or a function of
-        the call's parameters (which can write the table that the caller expects). A list to be given back as it is
-        goes into a list of its own.
+        the call's parameters (which can write the table that the caller expects; a list to be given back as it is comes
+        from one of those).
     """
 
     def __init__(self, returns: Mapping[str, Any] | None = None) -> None:

@@ -338,7 +338,7 @@ def applied(dead=(), common=0.0, only=FIELDS):
 
 
 class TestApply:
-    @pytest.mark.parametrize(("common", "expected"), [(0.02, "passed"), (0.1, "warned"), (0.4, "stopped")])
+    @pytest.mark.parametrize(("common", "expected"), [(0.02, "passed"), (0.15, "warned"), (0.4, "stopped")])
     def test_what_applycal_flags_everywhere_is_judged(self, context, common, expected):
         before, after = applied(common=common)
         report = apply_gate(before, after, ApplyBounds(), context)

@@ -60,7 +60,7 @@ def test_failures_are_listed_worst_first(context):
 
 
 def test_a_warning_goes_on(context):
-    report = verdict(added(0.1, 0, 0, 0, 0, 0), context)
+    report = verdict(added(0.15, 0, 0, 0, 0, 0), context)
     assert (report.verdict, report.stops) == ("warned", False)
 
 
@@ -317,3 +317,9 @@ def test_a_metric_with_a_warn_bound_alone_cannot_stop(context):
     measured = Measurement("antenna_flagged", frame, places=6, per_antenna=True)
     assert judge("flagging", [measured], FlaggingBounds(), context).verdict == "warned"
     assert judge("result", [measured], ResultBounds(), context).verdict == "stopped"
+
+
+def test_when_all_but_the_reference_fail_the_reference_is_suspect(context):
+    report = verdict(added(0.0, 0.9, 0.9, 0.9, 0.9, 0.9), context)
+    assert report.verdict == "stopped"
+    assert f"{context.refant[0]} itself is suspect" in report.reason

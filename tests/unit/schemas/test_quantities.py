@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from schemas.quantities import Fraction, Name, Solint, SpwChannels, seconds
+from schemas.quantities import AntennaNames, Fraction, Name, Solint, SpwChannels
 
 
 def accepts(kind, value):
@@ -24,18 +24,6 @@ def test_solution_intervals_have_a_unit_or_a_name(value):
 @pytest.mark.parametrize("value", [60, 60.0, "60", "s", "60 s", "-60s", "60m", "infinite", "", "60s;rm", "60s\n"])
 def test_what_is_no_solution_interval_is_refused(value):
     assert not accepts(Solint, value)
-
-
-@pytest.mark.parametrize(
-    ("solint", "length"), [("30s", 30.0), ("2min", 120.0), ("0.5h", 1800.0), ("int", None), ("inf", None)]
-)
-def test_lengths_of_solution_intervals(solint, length):
-    assert seconds(solint) == length
-
-
-def test_the_length_of_what_is_none_is_an_error():
-    with pytest.raises(ValueError, match="not a solution interval: '60'"):
-        seconds("60")
 
 
 @pytest.mark.parametrize("value", ["0", "0:0~6", "0:0~6;60~63,1:0~3;61~63", "3:0~4,0"])
@@ -63,3 +51,8 @@ def test_names_that_would_leave_the_workspace_or_break_a_path_are_refused(value)
 @pytest.mark.parametrize(("value", "fits"), [(0.0, True), (1.0, True), (-0.1, False), (1.1, False), ("half", False)])
 def test_fractions_run_from_0_to_1(value, fits):
     assert accepts(Fraction, value) == fits
+
+
+@pytest.mark.parametrize("value", ["Mk2,Pi", "Mk2, Pi", ["Mk2", "Pi"], ("Mk2", "Pi")])
+def test_antenna_names_are_a_list_or_what_casa_writes(value):
+    assert TypeAdapter(AntennaNames).validate_python(value) == ("Mk2", "Pi")

@@ -9,7 +9,7 @@ import pytest
 
 from schemas.errors import ConfigurationError, DataUnusable
 from tasks.ingest import DISK_FACTOR, check_disk, disk_needed
-from tasks.ingest_ids import overlapping_fields, scans_by_visits, unique_scans
+from tasks.ingest_ids_casa import overlapping_fields, scans_by_visits, unique_scans
 from tasks.ingest_source import identify
 from tasks.ingest_tar import unpack
 from tests.unit.tasks.fits_files import fitsidi, uvfits

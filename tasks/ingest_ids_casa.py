@@ -23,7 +23,7 @@ The value the e-MERLIN CASA pipeline's documentation gives for importfitsidi; e-
 
 def sort_in_time(vis: str) -> None:
     """Put the rows of `vis` in order of time, replacing it; files joined one after the other are not."""
-    from casatools import ms  # noqa: TID251 - runs in a CASA child
+    from casatools import ms
 
     if bool(np.all(np.diff(column(vis, "TIME")) >= 0)):
         return
