@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from schemas.standards import COMPONENTS_3C286, PHASE_CENTRE_3C286_RAD, REFERENCE_3C286_HZ
+from tasks.inspection_casa import column
 
 CELL_ARCSEC = 0.001
 """Cell of the 3C286 image [arcsec]: 1 mas. Spread over four cells, a component's visibility on the longest e-MERLIN
@@ -29,9 +30,9 @@ def make_3c286_image(out: str) -> None:
         x = PIXELS / 2 - component.east_arcsec / CELL_ARCSEC  # east is to the left: right ascension grows leftwards
         y = PIXELS / 2 + component.north_arcsec / CELL_ARCSEC
         left, low = int(np.floor(x)), int(np.floor(y))
-        for column, across in ((left, 1 - (x - left)), (left + 1, x - left)):
+        for pixel, across in ((left, 1 - (x - left)), (left + 1, x - left)):
             for row, up in ((low, 1 - (y - low)), (low + 1, y - low)):
-                pixels[column, row, 0, 0] += component.flux_density_jy * across * up
+                pixels[pixel, row, 0, 0] += component.flux_density_jy * across * up
     partial = f"{out}.partial"
     shutil.rmtree(partial, ignore_errors=True)
     image = casatools.image()
@@ -79,10 +80,4 @@ def _shipped(image: str) -> Path:
 
 def reference_frequencies(vis: str) -> list[float]:
     """Return each spw's reference frequency [Hz], for which setjy reports its flux densities."""
-    import casatools
-
-    table = casatools.table()
-    table.open(f"{vis}/SPECTRAL_WINDOW")
-    frequencies = [float(value) for value in table.getcol("REF_FREQUENCY")]
-    table.close()
-    return frequencies
+    return [float(value) for value in column(f"{vis}/SPECTRAL_WINDOW", "REF_FREQUENCY")]

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tasks.inspection_casa import column, opened, read_layout
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -19,25 +21,6 @@ Columns = dict[str, NDArray[Any]]
 CHUNK_ROWS = 20_000
 """Rows read at once: at 64 channels and 4 correlations, 80 MB of complex visibilities."""
 
-CORRELATION_NAMES = {5: "RR", 6: "RL", 7: "LR", 8: "LL", 9: "XX", 10: "XY", 11: "YX", 12: "YY"}
-"""casacore's Stokes enumeration, the part that correlators write."""
-
-
-def _open(path: str) -> Any:  # noqa: ANN401 - casatools carries no types
-    import casatools
-
-    table = casatools.table()
-    table.open(path)
-    return table
-
-
-def _column(path: str, name: str) -> NDArray[Any]:
-    table = _open(path)
-    try:
-        return np.asarray(table.getcol(name))
-    finally:
-        table.close()
-
 
 def hands(vis: str) -> tuple[str, ...]:
     """Return the receptors' names in order, e.g. ``("R", "L")``."""
@@ -46,41 +29,37 @@ def hands(vis: str) -> tuple[str, ...]:
 
 
 def correlations(vis: str) -> tuple[str, ...]:
-    """Return the correlations of the first polarisation setup, e.g. ``("RR", "RL", "LR", "LL")``."""
-    types = _column(f"{vis}/POLARIZATION", "CORR_TYPE")[:, 0]
-    return tuple(CORRELATION_NAMES[int(code)] for code in types)
+    """Return the correlations, e.g. ``("RR", "RL", "LR", "LL")``; preflight has refused spws that are not alike."""
+    return read_layout(vis).correlations_of[0]
 
 
 def read_gains(caltable: str, vis: str) -> Columns:
     """Read a G table: one row per time, antenna, spw and hand (`schemas.solutions.GAIN_COLUMNS`)."""
-    columns, table = _solution_places(caltable, vis)
-    gains = table.getcol("CPARAM")[:, 0, :]
-    snr = table.getcol("SNR")[:, 0, :]
-    flags = table.getcol("FLAG")[:, 0, :]
-    table.close()
-    columns["amplitude"] = np.abs(gains).T.ravel()
-    columns["phase_deg"] = np.degrees(np.angle(gains)).T.ravel()
-    columns["snr"] = snr.T.ravel().astype(float)
-    columns["flagged"] = flags.T.ravel()
-    return columns
+    with opened(caltable) as table:
+        gains = table.getcol("CPARAM")[:, 0, :]
+        return _solution_places(table, caltable, vis) | {
+            "amplitude": np.abs(gains).T.ravel(),
+            "phase_deg": np.degrees(np.angle(gains)).T.ravel(),
+            "snr": table.getcol("SNR")[:, 0, :].T.ravel().astype(float),
+            "flagged": table.getcol("FLAG")[:, 0, :].T.ravel(),
+        }
 
 
 def read_delays(caltable: str, vis: str) -> Columns:
     """Read a K table: one row per time, antenna, spw and hand (`schemas.solutions.DELAY_COLUMNS`)."""
-    columns, table = _solution_places(caltable, vis)
-    columns["delay_ns"] = table.getcol("FPARAM")[:, 0, :].T.ravel().astype(float)
-    columns["flagged"] = table.getcol("FLAG")[:, 0, :].T.ravel()
-    table.close()
-    return columns
+    with opened(caltable) as table:
+        return _solution_places(table, caltable, vis) | {
+            "delay_ns": table.getcol("FPARAM")[:, 0, :].T.ravel().astype(float),
+            "flagged": table.getcol("FLAG")[:, 0, :].T.ravel(),
+        }
 
 
-def _solution_places(caltable: str, vis: str) -> tuple[Columns, Any]:
+def _solution_places(table: Any, caltable: str, vis: str) -> Columns:  # noqa: ANN401 - casatools carries no types
     names = np.asarray(hands(vis))
-    fields = _column(f"{caltable}/FIELD", "NAME")
-    antennas = _column(f"{caltable}/ANTENNA", "NAME")
-    table = _open(caltable)
+    fields = column(f"{caltable}/FIELD", "NAME")
+    antennas = column(f"{caltable}/ANTENNA", "NAME")
     repeat = len(names)
-    columns = {
+    return {
         "time_s": np.repeat(table.getcol("TIME"), repeat),
         "scan": np.repeat(table.getcol("SCAN_NUMBER"), repeat),
         "field": np.repeat(fields[table.getcol("FIELD_ID")], repeat),
@@ -88,7 +67,6 @@ def _solution_places(caltable: str, vis: str) -> tuple[Columns, Any]:
         "antenna": np.repeat(antennas[table.getcol("ANTENNA1")], repeat),
         "polarisation": np.tile(names, table.nrows()),
     }
-    return columns, table
 
 
 def read_bandpass(caltable: str, vis: str, solved_on: list[str]) -> Columns:
@@ -103,14 +81,13 @@ def read_bandpass(caltable: str, vis: str, solved_on: list[str]) -> Columns:
     """
     names = np.asarray(hands(vis))
     has_data = unflagged_channels(vis, solved_on)
-    frequencies = _column(f"{caltable}/SPECTRAL_WINDOW", "CHAN_FREQ")
-    fields = _column(f"{caltable}/FIELD", "NAME")
-    antennas = _column(f"{caltable}/ANTENNA", "NAME")
-    table = _open(caltable)
-    gains, flags = table.getcol("CPARAM"), table.getcol("FLAG")
-    antenna, spw = table.getcol("ANTENNA1"), table.getcol("SPECTRAL_WINDOW_ID")
-    time, field = table.getcol("TIME"), table.getcol("FIELD_ID")
-    table.close()
+    frequencies = column(f"{caltable}/SPECTRAL_WINDOW", "CHAN_FREQ")
+    fields = column(f"{caltable}/FIELD", "NAME")
+    antennas = column(f"{caltable}/ANTENNA", "NAME")
+    with opened(caltable) as table:
+        gains, flags = table.getcol("CPARAM"), table.getcol("FLAG")
+        antenna, spw = table.getcol("ANTENNA1"), table.getcol("SPECTRAL_WINDOW_ID")
+        time, field = table.getcol("TIME"), table.getcol("FIELD_ID")
     n_hand, n_channel, n_row = gains.shape
     row, channel, hand = (index.ravel() for index in np.indices((n_row, n_channel, n_hand)))
     return {
@@ -130,17 +107,17 @@ def read_bandpass(caltable: str, vis: str, solved_on: list[str]) -> Columns:
 
 def unflagged_channels(vis: str, fields: list[str]) -> NDArray[np.bool_]:
     """Return where an antenna has an unflagged cross-correlation, shape ``(n_antenna, n_spw, n_channel, n_hand)``."""
-    n_antenna = len(_column(f"{vis}/ANTENNA", "NAME"))
-    n_channel = int(_column(f"{vis}/SPECTRAL_WINDOW", "NUM_CHAN")[0])
-    n_spw = len(_column(f"{vis}/SPECTRAL_WINDOW", "NUM_CHAN"))
+    n_antenna = len(column(f"{vis}/ANTENNA", "NAME"))
+    n_channel = int(column(f"{vis}/SPECTRAL_WINDOW", "NUM_CHAN")[0])
+    n_spw = len(column(f"{vis}/SPECTRAL_WINDOW", "NUM_CHAN"))
     parallel = parallel_indices(vis)
     found = np.zeros((n_antenna, n_spw, n_channel, len(parallel)), dtype=bool)
     for chunk in cross_correlations(vis, fields, ("FLAG",)):
         good = ~chunk["FLAG"][parallel] & ~chunk["FLAG_ROW"]
-        for column in ("ANTENNA1", "ANTENNA2"):
-            for antenna in np.unique(chunk[column]):
+        for end in ("ANTENNA1", "ANTENNA2"):
+            for antenna in np.unique(chunk[end]):
                 for spw in np.unique(chunk["SPW"]):
-                    rows = (chunk[column] == antenna) & (chunk["SPW"] == spw)
+                    rows = (chunk[end] == antenna) & (chunk["SPW"] == spw)
                     found[antenna, spw] |= good[:, :, rows].any(axis=2).T
     return found
 
@@ -162,22 +139,21 @@ def cross_correlations(vis: str, fields: list[str], columns: tuple[str, ...]) ->
     columns
         Further main-table columns; visibility columns come as ``(n_correlation, n_channel, n_row)``.
     """
-    names = list(_column(f"{vis}/FIELD", "NAME"))
+    names = list(column(f"{vis}/FIELD", "NAME"))
     wanted = [names.index(field) for field in fields]
-    spw_of = _column(f"{vis}/DATA_DESCRIPTION", "SPECTRAL_WINDOW_ID")
-    table = _open(vis)
-    keys = {name: table.getcol(name) for name in ("FIELD_ID", "ANTENNA1", "ANTENNA2")}
-    rows = np.flatnonzero(np.isin(keys["FIELD_ID"], wanted) & (keys["ANTENNA1"] != keys["ANTENNA2"]))
-    for start in range(0, len(rows), CHUNK_ROWS):
-        part = table.selectrows(rows[start : start + CHUNK_ROWS].tolist())
-        chunk = {
-            name: part.getcol(name)
-            for name in ("FIELD_ID", "SCAN_NUMBER", "ANTENNA1", "ANTENNA2", "FLAG_ROW", *columns)
-        }
-        chunk["SPW"] = spw_of[part.getcol("DATA_DESC_ID")]
-        part.close()
-        yield chunk
-    table.close()
+    spw_of = column(f"{vis}/DATA_DESCRIPTION", "SPECTRAL_WINDOW_ID")
+    with opened(vis) as table:
+        keys = {name: table.getcol(name) for name in ("FIELD_ID", "ANTENNA1", "ANTENNA2")}
+        rows = np.flatnonzero(np.isin(keys["FIELD_ID"], wanted) & (keys["ANTENNA1"] != keys["ANTENNA2"]))
+        for start in range(0, len(rows), CHUNK_ROWS):
+            part = table.selectrows(rows[start : start + CHUNK_ROWS].tolist())
+            chunk = {
+                name: part.getcol(name)
+                for name in ("FIELD_ID", "SCAN_NUMBER", "ANTENNA1", "ANTENNA2", "FLAG_ROW", *columns)
+            }
+            chunk["SPW"] = spw_of[part.getcol("DATA_DESC_ID")]
+            part.close()
+            yield chunk
 
 
 def read_model(vis: str, fields: list[str]) -> Columns:
@@ -186,7 +162,7 @@ def read_model(vis: str, fields: list[str]) -> Columns:
     Only where the data are unflagged: setjy leaves zeros in rows that are flagged whole.
     """
     parallel = parallel_indices(vis)
-    frequencies = _column(f"{vis}/SPECTRAL_WINDOW", "CHAN_FREQ")
+    frequencies = column(f"{vis}/SPECTRAL_WINDOW", "CHAN_FREQ")
     amplitudes: dict[tuple[int, int, int, int], list[NDArray[Any]]] = {}
     uv_max: dict[tuple[int, int, int, int], float] = {}
     for chunk in cross_correlations(vis, fields, ("MODEL_DATA", "FLAG", "UVW")):
@@ -216,7 +192,7 @@ def read_corrected(vis: str, fields: list[str]) -> Columns:
     """Average CORRECTED_DATA per field, scan, spw, baseline and hand (`schemas.solutions.VISIBILITY_COLUMNS`)."""
     names = np.asarray(hands(vis))
     parallel = parallel_indices(vis)
-    frequencies = _column(f"{vis}/SPECTRAL_WINDOW", "CHAN_FREQ").mean(axis=0)
+    frequencies = column(f"{vis}/SPECTRAL_WINDOW", "CHAN_FREQ").mean(axis=0)
     sums: dict[tuple[int, ...], NDArray[Any]] = {}
     for chunk in cross_correlations(vis, fields, ("CORRECTED_DATA", "MODEL_DATA", "FLAG", "UVW")):
         good = ~chunk["FLAG"][parallel] & ~chunk["FLAG_ROW"]
@@ -260,7 +236,7 @@ def read_corrected(vis: str, fields: list[str]) -> Columns:
     }
 
 
-def band_response(vis: str, fields: list[str], column: str) -> Columns:
+def band_response(vis: str, fields: list[str], visibilities: str) -> Columns:
     """Return phase slope and amplitude spread over the channels, per field, scan, spw, baseline and hand.
 
     The slope is the angle of the sum over time of each channel times its lower neighbour's conjugate, so that the
@@ -270,9 +246,9 @@ def band_response(vis: str, fields: list[str], column: str) -> Columns:
     parallel = parallel_indices(vis)
     steps: dict[tuple[int, ...], Any] = {}
     levels: dict[tuple[int, ...], Any] = {}
-    for chunk in cross_correlations(vis, fields, (column, "FLAG")):
+    for chunk in cross_correlations(vis, fields, (visibilities, "FLAG")):
         good = ~chunk["FLAG"][parallel] & ~chunk["FLAG_ROW"]
-        data = np.where(good, chunk[column][parallel], 0)
+        data = np.where(good, chunk[visibilities][parallel], 0)
         count = np.maximum(good.sum(axis=1), 1)
         level = data * np.conj(data.sum(axis=1) / count)[:, None, :]
         for place, rows in _groups(chunk, ("FIELD_ID", "SCAN_NUMBER", "SPW", "ANTENNA1", "ANTENNA2")):
@@ -282,7 +258,7 @@ def band_response(vis: str, fields: list[str], column: str) -> Columns:
                 [level[:, :, rows].sum(axis=2), good[:, :, rows].sum(axis=2)]
             )
     places = np.asarray(list(steps), dtype=int).reshape(-1, 5)
-    names = _column(f"{vis}/FIELD", "NAME")
+    names = column(f"{vis}/FIELD", "NAME")
     slopes, spreads = [], []
     for place in steps:
         total, number = levels[place]
@@ -313,7 +289,7 @@ def _groups(chunk: Columns, by: tuple[str, ...]) -> Iterator[tuple[Any, NDArray[
 
 
 def _baseline_names(vis: str, field: NDArray[Any], first: NDArray[Any], second: NDArray[Any]) -> Columns:
-    antennas = _column(f"{vis}/ANTENNA", "NAME")
-    names = _column(f"{vis}/FIELD", "NAME")
+    antennas = column(f"{vis}/ANTENNA", "NAME")
+    names = column(f"{vis}/FIELD", "NAME")
     baselines = [f"{antennas[a]}&{antennas[b]}" for a, b in zip(first, second, strict=True)]
     return {"field": names[field], "antenna": np.asarray(baselines, dtype=object)}

@@ -57,7 +57,7 @@ def apply_trial(calibration: Calibration, delays: SolveRecord, bandpass: SolveRe
 
 def _response(calibration: Calibration, column: str) -> dict[tuple[str, int], tuple[float | None, float | None]]:
     fields = list(calibration.roles.phase_references)
-    rows = pd.DataFrame(run("tasks.tables_casa:band_response", vis=calibration.vis, fields=fields, column=column))
+    rows = pd.DataFrame(run("tasks.tables_casa:band_response", vis=calibration.vis, fields=fields, visibilities=column))
     medians = rows.groupby(["field", "spw"])[["slope_deg", "spread"]].median()
     return {
         (str(row["field"]), int(row["spw"])): (_number(row["slope_deg"]), _number(row["spread"]))

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
+from tasks.inspection_casa import opened
+
 COLUMNS = ("DATA", "MODEL_DATA", "CORRECTED_DATA", "FLAG", "FLAG_ROW", "TIME", "UVW")
 """Columns the recipe reads and writes."""
 
 
 def readable(vis: str) -> bool:
     """Return whether the main table opens and the first and last cell of every column can be read."""
-    import casatools
-
-    table = casatools.table()
     try:
-        table.open(vis)
-        last = table.nrows() - 1
-        for column in COLUMNS:
-            table.getcell(column, 0)
-            table.getcell(column, last)
+        with opened(vis) as table:
+            last = table.nrows() - 1
+            for column in COLUMNS:
+                table.getcell(column, 0)
+                table.getcell(column, last)
     except RuntimeError:
         return False
-    finally:
-        table.close()
     return True

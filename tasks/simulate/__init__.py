@@ -15,20 +15,26 @@ import numpy as np
 
 from schemas.errors import ConfigurationError
 from tasks.simulate.faults import apply_faults
-from tasks.simulate.scene import draw_scene
+from tasks.simulate.scene import draw_scene, with_spectral_indices
 from tasks.simulate.schedule import load_preset
 from tasks.simulate.truth import build_truth, flag_command_lines, truth_arrays
 from tasks.simulate.write import write_measurement_set
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from schemas.simulation import SimulationTruth
 
 __all__ = ["simulate_observation"]
 
 
-def simulate_observation(preset: str, out: Path | str, seed: int = 0, faults: Sequence[str] = ()) -> SimulationTruth:
+def simulate_observation(
+    preset: str,
+    out: Path | str,
+    seed: int = 0,
+    faults: Sequence[str] = (),
+    spectral_indices: Mapping[str, float] | None = None,
+) -> SimulationTruth:
     """Write a simulated e-MERLIN observation and its truth.
 
     Writes the MeasurementSet `out` (DATA only) and beside it ``<out>.truth.json`` (the returned record),
@@ -45,15 +51,18 @@ def simulate_observation(preset: str, out: Path | str, seed: int = 0, faults: Se
         Of every random stream, 0 or more.
     faults
         ``NAME`` or ``NAME:key=value,...`` each; see `tasks.simulate.faults`.
+    spectral_indices
+        By field name, in place of the sources' own.
 
     Raises
     ------
     ConfigurationError
-        Unknown preset or fault, bad value, or `out` exists or has no folder to lie in.
+        Unknown preset, fault or field, bad value, or `out` exists or has no folder to lie in.
     """
     path = Path(out)
     _check(path, seed)
-    scene, injected = apply_faults(draw_scene(load_preset(preset), seed), tuple(faults))
+    clean = with_spectral_indices(draw_scene(load_preset(preset), seed), spectral_indices or {})
+    scene, injected = apply_faults(clean, tuple(faults))
     unfinished = path.with_name(path.name + ".partial")
     shutil.rmtree(unfinished, ignore_errors=True)
     write_measurement_set(scene, unfinished)

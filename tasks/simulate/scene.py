@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from schemas.errors import ConfigurationError
 from tasks.simulate.atmosphere import Screen, draw_screen
 from tasks.simulate.conditions import AntennaEvent, Burst, bad_times, draw_bursts, draw_lateness
 from tasks.simulate.instrument import Instrument, draw_instrument
@@ -13,6 +14,8 @@ from tasks.simulate.sky import Source, clean_sources
 from tasks.simulate.streams import stream
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -84,3 +87,21 @@ def draw_scene(preset: Preset, seed: int) -> Scene:
         events=tuple(event for scan in bright for event in bad_times(scan)),
         bursts=draw_bursts(stream(seed, "interference"), preset.scans, preset.n_channels),
     )
+
+
+def with_spectral_indices(scene: Scene, indices: Mapping[str, float]) -> Scene:
+    """Return the scene with other spectral indices, by field name; flux densities at the reference frequency stay.
+
+    Raises
+    ------
+    ConfigurationError
+        A field has another name, or its spectrum is a standard's.
+    """
+    sources = dict(zip(scene.field_names, scene.sources, strict=True))
+    for name, index in indices.items():
+        if name not in sources or sources[name].standard:
+            free = ", ".join(field for field, source in sources.items() if not source.standard)
+            msg = f"{name!r} has no spectral index to set. Fields that have one: {free}."
+            raise ConfigurationError(msg)
+        sources[name] = replace(sources[name], spectral_index=index)
+    return replace(scene, sources=tuple(sources.values()))
