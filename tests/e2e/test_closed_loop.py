@@ -15,6 +15,7 @@ import pytest
 from schemas.simulation import SimulationTruth
 from tasks.simulate.observatory import CORRELATOR_EFFICIENCY, POLARISATIONS, scaled_dead_channels
 from tests.e2e.running import gate, observation_file, outcome
+from tests.e2e.truth_image import convolved_centre_jy_beam
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -98,21 +99,30 @@ def test_the_phase_reference_s_residual_phases_are_within_three_degrees_of_the_n
     assert measured == pytest.approx(expected, abs=PHASE_TOLERANCE_DEG)
 
 
-def test_no_baseline_of_the_phase_reference_is_farther_from_its_noise_limit(loop):
+def test_on_every_baseline_the_phase_reference_s_phases_are_noise_and_no_more(loop):
+    # Its own solutions take up a third of the noise's power: 5 free phases from 15 baselines. 64 averages per baseline
+    # make their rms uncertain by 9 %.
     rows = visibilities(loop, PHASE_REFERENCE)
     rows = rows.assign(limit=[phase_noise_deg(loop, row) for row in rows.itertuples()])
     for baseline, group in rows.groupby("antenna"):
         expected, measured = (weighted_rms(group[name], group["weight"]) for name in ("limit", "phase_deg"))
-        assert measured == pytest.approx(expected, abs=PHASE_TOLERANCE_DEG), baseline
+        assert 0.5 < measured / expected < 1.3, baseline
 
 
 def test_the_phase_reference_s_amplitudes_are_flat_with_uv_distance_to_two_percent(loop):
-    (check,) = {
-        check["observed"] for check in gate(loop.root, "result")["checks"] if check["metric"] == "amplitude_slope"
-    }
+    checks = gate(loop.root, "result")["checks"]
+    (slope,) = {check["observed"] for check in checks if check["metric"] == "amplitude_slope"}
     rows = visibilities(loop, PHASE_REFERENCE)
     assert np.ptp(rows["uv_wavelengths"]) > 1e6
-    assert check < SLOPE_TOLERANCE
+    assert slope < SLOPE_TOLERANCE
+
+
+def test_the_target_s_image_peak_is_within_three_percent_of_the_truth_convolved_with_its_beam(loop):
+    # The core is a point at the phase centre and the brightest part of the source, so the peak is there.
+    image = next(entry for entry in loop.outcome["images"] if entry["field"] == TARGET)
+    beam = (image[f"beam_{name}"] for name in ("major_arcsec", "minor_arcsec", "angle_deg"))
+    truth = convolved_centre_jy_beam(field_truth(loop, TARGET).field_id, *beam)
+    assert image["peak_jy_beam"] == pytest.approx(truth, rel=PEAK_TOLERANCE)
 
 
 def test_the_target_s_image_peak_is_within_three_percent_of_the_truth_imaged_alike(loop, casa, tmp_path):

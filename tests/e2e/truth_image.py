@@ -31,3 +31,22 @@ def write_truth(vis: str, copy: str, field: int) -> None:
         rows.putcol("DATA", data)
         rows.close()
     tool.close()
+
+
+def convolved_centre_jy_beam(field: int, major_arcsec: float, minor_arcsec: float, angle_deg: float) -> float:
+    """Return a simulated field's brightness at the phase centre, convolved with a restoring beam [Jy/beam].
+
+    Gaussians convolve by adding their covariances; a component of flux density S gives S sqrt(|B| / |B + C|) times
+    exp(-d (B + C)^-1 d / 2) at distance d, for covariances B of the beam and C of the component.
+    """
+    turn = np.radians(angle_deg)
+    along, across = np.array([np.sin(turn), np.cos(turn)]), np.array([np.cos(turn), -np.sin(turn)])
+    to_variance = 1.0 / (8.0 * np.log(2.0))
+    beam = to_variance * (major_arcsec**2 * np.outer(along, along) + minor_arcsec**2 * np.outer(across, across))
+    total = 0.0
+    for part in SOURCES[field].components:
+        spread = beam + to_variance * part.fwhm_arcsec**2 * np.eye(2)
+        offset = np.array([part.east_arcsec, part.north_arcsec])
+        fall = np.exp(-0.5 * offset @ np.linalg.inv(spread) @ offset)
+        total += part.fraction * float(fall * np.sqrt(np.linalg.det(beam) / np.linalg.det(spread)))
+    return SOURCES[field].flux_density_jy * total

@@ -71,3 +71,9 @@ def test_either_can_be_switched_off(make_calibration, casa, step):
         record = solve_final_gains.fn(calibration, DELAYS, BANDPASS2, GAINS)
     assert record.skipped == f"switched off ({step}.enabled)"
     assert casa.asked("gaincal") == []
+
+
+def test_without_one_good_phase_no_amplitude_is_solved_for(calibration, casa):
+    casa.returns["tasks.tables_casa:read_gains"] |= {"flagged": [True]}
+    record = solve_time_gains.fn(calibration, DELAYS, BANDPASS1)
+    assert [table.name for table in record.tables] == ["calsources.p1"]

@@ -23,7 +23,7 @@ def bands(casa):
         "DATA": response([80.0, 100.0, 300.0], [0.5, 0.6, 0.9]),
         "CORRECTED_DATA": response([1.0, 2.0, 30.0], [math.nan, math.nan, math.nan]),
     }
-    casa.returns["tasks.tables_casa:band_response"] = lambda column, **_asked: answers[column]
+    casa.returns["tasks.tables_casa:band_response"] = lambda visibilities, **_asked: answers[visibilities]
     return casa
 
 
