@@ -16,6 +16,7 @@ from flows.demo import read_truth
 from flows.prepare import settle, workspace_of
 from flows.tables import print_gates, print_outcome, print_recovered, read_outcome
 from qa.truth import compare
+from schemas.errors import ConfigurationError
 from tasks import preflight
 from tasks.ingest import identify
 
@@ -47,6 +48,7 @@ def launch(
         The request is wrong in a way that can be told before Prefect starts; nothing was written.
     """
     refuse_early(observation, workspace, overrides)
+    require_server()
     # Great Expectations takes 8 s to import; the first gate comes later than that.
     threading.Thread(target=import_module, args=("great_expectations",), daemon=True).start()
     with progress.shown(console):
@@ -60,6 +62,27 @@ def refuse_early(observation: Observation, workspace: Path, overrides: Mapping[s
     asked = settle(observation, overrides)
     preflight.check_paths(observation, asked, workspace_of(observation, workspace).root)
     identify(observation.data)
+
+
+def require_server() -> None:
+    """Refuse to begin where a Prefect server is named that does not answer; without a name, one is started for the run.
+
+    Raises
+    ------
+    ConfigurationError
+        Nothing answers at PREFECT_API_URL.
+    """
+    url = get_current_settings().api.url
+    if url is None:
+        return
+    with get_client(sync_client=True) as client:
+        problem = client.api_healthcheck()
+    if problem is not None:
+        msg = (
+            f"no Prefect server answers at {url} ({problem}). Start it, correct PREFECT_API_URL, or unset it: "
+            "gatecal then runs with a server of its own."
+        )
+        raise ConfigurationError(msg)
 
 
 def report(observation: Observation, workspace: Path, state: State[Any], console: Console) -> int:
