@@ -53,7 +53,7 @@ def calibrate(
     changes: SetOption = None,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
 ) -> None:
-    """Calibrate one observation; exit 0 passed, 2 refused, 3 stopped by a gate, 4 held, 1 anything else."""
+    """Calibrate one observation; exit 0 passed, 2 refused, 3 stopped by a gate, 1 anything else."""
     from schemas.observation import read_observation
 
     _run(read_observation(observation), workspace, from_step, changes or [])

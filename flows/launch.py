@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from schemas.observation import Observation
     from schemas.steps import Step
 
-EXIT_CODES = {"Refused": 2, "QA Failed": 3, "QA Held": 4}
+EXIT_CODES = {"Refused": 2, "QA Failed": 3}
 """Exit code by state name; 0 where the run completed, 1 for anything else."""
 
 HISTORY_S = 15.0
@@ -89,7 +89,7 @@ def report(observation: Observation, workspace: Path, state: State[Any], console
     """Print what the run came to, and return its exit code."""
     code = 0 if state.is_completed() else EXIT_CODES.get(state.name or "", 1)
     root = workspace_of(observation, workspace).root
-    if code in {0, 3, 4}:
+    if code in {0, EXIT_CODES["QA Failed"]}:
         outcome = read_outcome(root)
         print_gates(console, outcome)
         truth = read_truth(observation.data)

@@ -45,7 +45,7 @@ def told(observation, tmp_path, state):
         (Completed(), "passed", 0),
         (Completed(name="QA Warning"), "warned", 0),
         (Failed(name="QA Failed", message="m"), "stopped", 3),
-        (Failed(name="QA Held", message="m"), "held", 4),
+        (Failed(name="QA Failed", message="m"), "held", 3),
     ],
 )
 def test_a_run_that_came_to_a_verdict_shows_its_numbers(observation, finished, tmp_path, state, verdict, code):
