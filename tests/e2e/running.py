@@ -20,7 +20,7 @@ import numpy as np
 from tasks.workspace_lock import Holder, ProcessIdentity
 
 REPOSITORY = Path(__file__).parents[2]
-PATIENCE_S = 300.0
+PATIENCE_S = 600.0
 POLL_S = 0.005
 
 

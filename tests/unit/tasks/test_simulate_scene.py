@@ -12,7 +12,7 @@ from tasks.simulate import simulate_observation
 from tasks.simulate.conditions import bad_times
 from tasks.simulate.faults import FAULTS, apply_faults, parse_fault
 from tasks.simulate.observatory import ANTENNA_NAMES, BASELINES, CORRELATOR_EFFICIENCY, FIELD_NAMES
-from tasks.simulate.scene import draw_scene
+from tasks.simulate.scene import draw_scene, with_spectral_indices
 from tasks.simulate.schedule import PRESET_NAMES, load_preset, utc_text
 from tasks.simulate.truth import build_truth, flag_command_lines, truth_arrays
 from tasks.simulate.visibilities import chunks
@@ -403,3 +403,15 @@ def test_an_output_without_a_folder_is_refused(tmp_path):
 def test_a_negative_seed_is_refused(tmp_path):
     with pytest.raises(ConfigurationError, match="seed must be 0 or more"):
         simulate_observation("tiny", tmp_path / "night.ms", seed=-1)
+
+
+def test_another_spectral_index_leaves_the_other_sources_alone(tiny):
+    changed = with_spectral_indices(tiny, {"1407+284": 0.5})
+    assert [source.spectral_index for source in changed.sources][FIELD_NAMES.index("1407+284")] == 0.5
+    assert sum(a == b for a, b in zip(changed.sources, tiny.sources, strict=True)) == len(tiny.sources) - 1
+
+
+@pytest.mark.parametrize("field", ["1331+305", "nobody"])
+def test_a_standard_or_unknown_field_has_no_spectral_index_to_set(tiny, field):
+    with pytest.raises(ConfigurationError, match="has no spectral index to set"):
+        with_spectral_indices(tiny, {field: 0.5})
