@@ -67,6 +67,8 @@ def clean_part(rows: list[dict[str, Any]]) -> str:
 
 def fault_part(title: str, rows: list[dict[str, Any]], asked: list[tuple[Expected, str]]) -> str:
     """Return how often each fault was caught, at the gate that should catch it, naming the right place."""
+    if not rows:
+        return f"## {title}\n\nNot measured yet."
     lines = [
         f"## {title}",
         "",
