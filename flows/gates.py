@@ -172,7 +172,8 @@ def _gain_scale(calibration: Calibration, records: Records, context: GateContext
     rows = _rows(calibration, records, "finalgains", "calsources.ap2")
     if rows is None:
         return skipped("gain_scale", context, records["finalgains"].skipped)
-    return solution_gates.gain_scale_gate(rows, calibration.parameters.gates.gain_scale, context)
+    bounds = calibration.parameters.gates.gain_scale
+    return solution_gates.gain_scale_gate(rows, calibration.roles.calibrators, bounds, context)
 
 
 def _apply(calibration: Calibration, records: Records, context: GateContext) -> GateReport:

@@ -9,7 +9,7 @@ from qa.judge import judge, measure, skipped
 from qa.metrics import amplitudes, bandpass, delay, fluxscale, gains
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     import pandas as pd
 
@@ -164,23 +164,28 @@ def fluxscale_gate(
     )
 
 
-def gain_scale_gate(rows: pd.DataFrame, bounds: GainScaleBounds, context: GateContext) -> GateReport:
+def gain_scale_gate(
+    rows: pd.DataFrame, calibrators: Sequence[str], bounds: GainScaleBounds, context: GateContext
+) -> GateReport:
     """Judge the amplitude scale between calibrators, from ap2.
 
-    With one calibrator in all there is nothing to compare and the gate is skipped, saying so.
+    With one calibrator in all there is nothing to compare and the gate is skipped, saying so. That is told from the
+    roles and not from the table: one that lost a calibrator stops.
 
     Parameters
     ----------
     rows
         The table ap2, columns `schemas.solutions.GAIN_COLUMNS`.
+    calibrators
+        Names of all calibrators.
     bounds
         The policy's bounds.
     context
         The gate's context.
     """
-    if rows["field"].nunique() == 1:
-        return skipped("gain_scale", context, f"only one calibrator, {rows['field'].iloc[0]}: no scale to compare with")
-    measured = {"scale_between_calibrators": partial(amplitudes.scale_between_calibrators, rows, context)}
+    if len(calibrators) == 1:
+        return skipped("gain_scale", context, f"only one calibrator, {calibrators[0]}: no scale to compare with")
+    measured = {"scale_between_calibrators": partial(amplitudes.scale_between_calibrators, rows, calibrators, context)}
     return _judged("gain_scale", measured, bounds, context)
 
 

@@ -19,6 +19,8 @@ from qa.metrics.places import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from schemas.gates import GateContext
 
 OUTLIER_FACTOR = 1.5
@@ -99,7 +101,7 @@ def late_on_source(rows: pd.DataFrame, context: GateContext) -> Measurement:
     return Measurement("late_on_source", frame, places=count, per_antenna=True, left_out=left_out)
 
 
-def scale_between_calibrators(rows: pd.DataFrame, context: GateContext) -> Measurement:
+def scale_between_calibrators(rows: pd.DataFrame, calibrators: Sequence[str], context: GateContext) -> Measurement:
     """Largest relative difference of one antenna's amplitude gain between calibrators.
 
     Once every calibrator has its flux density, an antenna's gain is the same on all of them: per antenna, spw and
@@ -111,13 +113,23 @@ def scale_between_calibrators(rows: pd.DataFrame, context: GateContext) -> Measu
     ----------
     rows
         The table ap2, columns `schemas.solutions.GAIN_COLUMNS`.
+    calibrators
+        Names of all calibrators; each must be in the table.
     context
         The gate's context.
 
     Returns
     -------
     One row per (n_antenna, n_spw, n_pol) [fraction]; NaN where fewer than two fields have a good solution.
+
+    Raises
+    ------
+    ValueError
+        A calibrator has no solution in the table, good or flagged.
     """
+    absent = [name for name in calibrators if name not in set(rows["field"])]
+    if absent:
+        raise ValueError(f"the table has no solutions of {', '.join(absent)}")
     table = solutions(rows, "amplitude")
     good = table[table["good"]]
     fields = good.groupby([*PLACE, "field"])["amplitude"].median()

@@ -8,6 +8,7 @@ from qa.metrics.amplitudes import amplitude_outliers, late_on_source, scale_betw
 from qa.metrics.gains import attempted_fraction, phase_tracking, scan_phase, succeeded_fraction
 from tests.unit.qa.solution_tables import (
     ANTENNAS,
+    FIELDS,
     INTERVALS,
     PLACES,
     SCANS,
@@ -195,12 +196,12 @@ def test_one_spw_that_starts_low_is_not_a_slewing_antenna(rows: pd.DataFrame) ->
 def test_the_gain_scale_is_the_relative_difference_between_calibrators(rows: pd.DataFrame) -> None:
     rows["amplitude"] = 0.03
     rows.loc[here(rows) & rows["field"].eq("1407+284"), "amplitude"] = 0.05
-    assert at(scale_between_calibrators(rows, context())) == pytest.approx(2 / 3)
+    assert at(scale_between_calibrators(rows, FIELDS, context())) == pytest.approx(2 / 3)
 
 
 def test_an_antenna_with_one_calibrator_left_has_no_gain_scale(rows: pd.DataFrame) -> None:
     rows.loc[here(rows) & rows["field"].eq("1407+284"), "flagged"] = True
-    assert np.isnan(at(scale_between_calibrators(rows, context())))
+    assert np.isnan(at(scale_between_calibrators(rows, FIELDS, context())))
 
 
 def test_each_antenna_with_data_has_its_place(rows: pd.DataFrame) -> None:

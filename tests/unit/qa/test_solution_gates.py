@@ -12,6 +12,7 @@ from qa.solution_gates import bandpass_gate, delay_gate, gain_scale_gate, gains_
 from schemas.policy import BandpassBounds, DelayBounds, GainBounds, GainScaleBounds
 from tests.unit.qa.solution_tables import (
     ANTENNAS,
+    FIELDS,
     all_nan,
     bandpass_rows,
     bandpass_statistics,
@@ -66,8 +67,8 @@ def judge_b2(rows: pd.DataFrame, bounds=None) -> GateReport:
     )
 
 
-def judge_ap2(rows: pd.DataFrame, bounds=None) -> GateReport:
-    return gain_scale_gate(rows, bounds or GainScaleBounds(), context("gain_scale"))
+def judge_ap2(rows: pd.DataFrame, bounds=None, calibrators=FIELDS) -> GateReport:
+    return gain_scale_gate(rows, calibrators, bounds or GainScaleBounds(), context("gain_scale"))
 
 
 @cache
@@ -306,6 +307,13 @@ def test_the_first_phase_table_is_not_compared_and_says_so() -> None:
 
 def test_a_single_calibrator_has_no_scale_to_compare() -> None:
     rows = gain_rows()
-    report = judge_ap2(rows[rows["field"].eq("1331+305")])
+    report = judge_ap2(rows[rows["field"].eq("1331+305")], calibrators=("1331+305",))
     assert report.verdict == "skipped"
     assert "1331+305" in report.reason
+
+
+def test_a_gain_table_that_lost_a_calibrator_stops() -> None:
+    rows = gain_rows()
+    report = judge_ap2(rows[rows["field"].eq("1331+305")])
+    assert report.verdict == "stopped"
+    assert "no solutions of 1407+284" in report.reason + "".join(check.reason for check in report.checks)
