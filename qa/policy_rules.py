@@ -70,7 +70,7 @@ def soften(judged: Sequence[Judged], context: GateContext) -> tuple[list[Judged]
     if not failing:
         return list(judged), ()
     lost = tuple(antenna for antenna in context.antennas if antenna in failing)
-    against = _why_not_softened(lost, context)
+    against = _why_not_softened(lost, context, _only_field(judged))
     if against:
         return [entry.because(against) if entry.stops and entry.antennas else entry for entry in judged], ()
     remain = len(context.antennas) - len(lost)
@@ -124,14 +124,26 @@ def _warn_only(entry: Judged) -> Judged:
     return entry.warned("the policy for this gate is warn only")
 
 
-def _why_not_softened(lost: Sequence[str], context: GateContext) -> str:
-    """Return why the loss of these antennas ends the run, or nothing."""
+def _only_field(judged: Sequence[Judged]) -> str:
+    """Return the field that every failure of a stop names, or nothing."""
+    places = [failure.place for entry in judged if entry.stops and entry.antennas for failure in entry.check.failures]
+    fields = {place.field for place in places}
+    return fields.pop() if len(fields) == 1 else ""
+
+
+def _why_not_softened(lost: Sequence[str], context: GateContext, field: str) -> str:
+    """Return why the loss of these antennas ends the run, or nothing; `field` if all fail on one field alone."""
     if context.refant and context.refant[0] in lost and not _fallback(lost, context):
         given = "none is left" if context.refant[1:] else "none is given"
         return f"reference antenna {context.refant[0]} is lost and of its fallbacks {given}"
     total = len(context.antennas)
     remain = total - len(lost)
     if context.refant and {*lost} >= {*context.antennas} - {context.refant[0]}:
+        if field:
+            return (
+                f"every antenna but the reference fails, and on {field} alone: that source is suspect "
+                "(too faint, off its position, or another source than its name says)"
+            )
         # Solutions are relative to the reference antenna: when all others fail together, it is the one to suspect.
         return (
             f"every antenna but the reference {context.refant[0]} fails: {context.refant[0]} itself is suspect; "

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from qa.metrics.places import PLACE, antenna_places, not_applicable, per_antenna, solutions
 
@@ -11,6 +14,9 @@ if TYPE_CHECKING:
 
     from qa.measurement import Measurement
     from schemas.gates import GateContext
+
+WILD = 3.0
+"""How many times the rms of all other fields one field's must be to be named as where the scatter is. Ours."""
 
 
 def delay_magnitude(rows: pd.DataFrame, statistics: pd.DataFrame, context: GateContext) -> Measurement:
@@ -48,6 +54,9 @@ def delay_scatter(rows: pd.DataFrame, statistics: pd.DataFrame, context: GateCon
     scatter and reads 0; `delay_flagged` judges the missing ones. A table of one solution interval in all does not
     apply ("one solution per scan").
 
+    Where the scatter comes from one field alone, the place names it: with solutions of a source too faint or off its
+    position every antenna fails, and it is the source that is to blame.
+
     Parameters and return value as in `delay_magnitude`.
     """
     table = solutions(rows, "delay_ns")
@@ -57,7 +66,20 @@ def delay_scatter(rows: pd.DataFrame, statistics: pd.DataFrame, context: GateCon
     keys = [good[key] for key in PLACE]
     offset = good["delay_ns"] - good["delay_ns"].groupby(keys).transform("median")
     scatter = (offset**2).groupby(keys).mean() ** 0.5
-    return per_antenna("delay_scatter", scatter, antenna_places(context, (rows,), statistics))
+    measured = per_antenna("delay_scatter", scatter, antenna_places(context, (rows,), statistics))
+    fields = _scattering_field(good.assign(squared=offset**2))
+    frame = measured.frame.merge(fields, on=PLACE, how="left").fillna({"field": ""})
+    return replace(measured, frame=frame)
+
+
+def _scattering_field(good: pd.DataFrame) -> pd.DataFrame:
+    """Return, by `PLACE`, the field whose delays scatter `WILD` times as much as those of all others together."""
+    sums = good.groupby([*PLACE, "field"])["squared"].agg(["sum", "size"])
+    others = sums.groupby(level=PLACE).transform("sum") - sums
+    own, other = (part["sum"] / part["size"].replace(0, np.nan) for part in (sums, others))
+    # At most one: a second would have to scatter more than the first.
+    wild = own.gt(WILD**2 * other).rename("wild").reset_index()
+    return wild.loc[wild["wild"], [*PLACE, "field"]]
 
 
 def delay_flagged(rows: pd.DataFrame, statistics: pd.DataFrame, context: GateContext) -> Measurement:

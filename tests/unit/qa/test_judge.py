@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -323,3 +324,12 @@ def test_when_all_but_the_reference_fail_the_reference_is_suspect(context):
     report = verdict(added(0.0, 0.9, 0.9, 0.9, 0.9, 0.9), context)
     assert report.verdict == "stopped"
     assert f"{context.refant[0]} itself is suspect" in report.reason
+
+
+def test_when_all_but_the_reference_fail_on_one_field_alone_that_source_is_suspect(context):
+    measured = added(0.0, 0.9, 0.9, 0.9, 0.9, 0.9)
+    on_one = replace(measured, frame=measured.frame.assign(field="1302+5748"))
+    report = verdict(on_one, context)
+    assert report.verdict == "stopped"
+    assert "on 1302+5748 alone: that source is suspect" in report.reason
+    assert "itself is suspect" not in report.reason

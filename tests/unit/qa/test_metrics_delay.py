@@ -90,3 +90,24 @@ def test_antenna_names_that_a_csv_reader_took_for_numbers_are_matched(rows: pd.D
     named = context().evolve(antennas=tuple("123456"), refant=("1",))
     rows["antenna"] = rows["antenna"].map(numbers)
     assert delay_magnitude(rows, statistics(rows.assign(antenna="1")), named).frame["observed"].notna().all()
+
+
+def by_field(rows: pd.DataFrame) -> pd.DataFrame:
+    """Two sources by turns."""
+    rows["field"] = rows["scan"].map(lambda scan: "faint" if scan % 2 else "bright")
+    return rows
+
+
+def scattering_field(rows: pd.DataFrame) -> str:
+    frame = delay_scatter(by_field(rows), statistics(rows), context()).frame
+    return frame[frame["antenna"].eq("Kn") & frame["spw"].eq(1) & frame["polarisation"].eq("L")]["field"].item()
+
+
+def test_where_one_field_alone_scatters_it_is_named(rows: pd.DataFrame) -> None:
+    rows.loc[here(rows) & rows["scan"].mod(2).eq(1), "delay_ns"] += [-20.0, 25.0]
+    assert scattering_field(rows) == "faint"
+
+
+def test_where_every_field_scatters_none_is_named(rows: pd.DataFrame) -> None:
+    rows.loc[here(rows), "delay_ns"] = [2.0, 2.0, 12.0, 12.0]
+    assert scattering_field(rows) == ""
