@@ -32,6 +32,8 @@ from tasks.trial import apply_trial
 from tasks.working_set import ingest_data, inspect_data
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from schemas.outcome import Outcome
 
 WORKSPACE = Path("observations")
@@ -105,7 +107,7 @@ def ended(outcome: Outcome) -> State[Any]:
     return Completed(message=message)
 
 
-def flow_run() -> str:
-    """Return Prefect's id of this run; empty outside of one."""
+def flow_run() -> UUID | None:
+    """Return Prefect's id of this run; None outside of one."""
     context = FlowRunContext.get()
-    return str(context.flow_run.id) if context is not None and context.flow_run is not None else ""
+    return context.flow_run.id if context is not None and context.flow_run is not None else None

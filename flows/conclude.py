@@ -1,4 +1,4 @@
-"""Writes down what a run came to: ``outcome.json`` and the summary artifact."""
+"""Writes down what a run came to: ``outcome.json``, ``fluxes.csv`` and the summary artifact."""
 
 from __future__ import annotations
 
@@ -7,17 +7,22 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
 from prefect.artifacts import create_markdown_artifact
+from prefect.settings import get_current_settings
+from prefect.utilities.urls import url_for
 
 from flows.run import Run, artifact_key
 from qa import outcome as numbers
-from schemas.errors import GateFailed
-from schemas.outcome import Outcome, Provenance
-from tasks.workspace import write_whole
+from schemas.errors import CasaError, GateFailed
+from schemas.outcome import Crash, FlagStep, Outcome, Provenance, SpwFluxDensity
+from schemas.profiles import differences
+from schemas.whole import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+    from uuid import UUID
 
     from schemas.solutions import SolutionTable
     from schemas.steps import Step
@@ -26,7 +31,7 @@ SOLVES: tuple[Step, ...] = ("delay", "precal", "bandpass1", "gains", "bandpass2"
 """Steps that return solution tables."""
 
 
-def conclude(run: Run, overrides: Mapping[str, Any], flow_run: str, error: BaseException | None) -> Outcome:
+def conclude(run: Run, overrides: Mapping[str, Any], flow_run: UUID | None, error: BaseException | None) -> Outcome:
     """Write the outcome of a run, however it ended.
 
     Parameters
@@ -41,30 +46,37 @@ def conclude(run: Run, overrides: Mapping[str, Any], flow_run: str, error: BaseE
         What ended it, if it did not end by itself.
     """
     outcome = build(run, overrides, flow_run, error)
-    text = outcome.model_dump_json(indent=1)
-    write_whole(run.calibration.workspace.outcome, text)
+    workspace = run.calibration.workspace
+    write_whole(workspace.outcome, outcome.model_dump_json(indent=1))
+    if outcome.spw_fluxes:
+        write_whole(workspace.fluxes, flux_table(outcome).to_csv(index=False))
     create_markdown_artifact(
         key=artifact_key(f"{outcome.observation}-summary"), markdown=markdown(outcome), description=outcome.verdict
     )
     return outcome
 
 
-def build(run: Run, overrides: Mapping[str, Any], flow_run: str, error: BaseException | None) -> Outcome:
+def build(run: Run, overrides: Mapping[str, Any], flow_run: UUID | None, error: BaseException | None) -> Outcome:
     """Return the outcome of a run from its records and tables."""
     records = run.records
     crashed = error is not None and not isinstance(error, GateFailed)
     tables = [table for step in SOLVES if step in records for table in records[step].tables]
+    fits = records["fluxscale"].fits if "fluxscale" in records else ()
     return Outcome(
         observation=run.calibration.observation.name,
         verdict="crashed" if crashed else numbers.verdict_of(run.reports),
         reason="" if error is None else str(error) or type(error).__name__,
         steps=tuple(run.steps),
         gates=tuple(run.reports),
-        fluxes=numbers.fluxes_of(records["fluxscale"].fits) if "fluxscale" in records else {},
+        fluxes=numbers.fluxes_of(fits),
+        spw_fluxes=numbers.spw_fluxes_of(fits),
+        catalogue=numbers.catalogue_of(fits, run.calibration.summary),
+        models=records["model"].fluxes if "model" in records else (),
         solve_statistics=tuple(count for table in tables for count in table.counts),
         trial=records["trial"].phases if "trial" in records else (),
         images=records["image"].images if "image" in records else (),
         products=products(run),
+        crash=crash_of(run, error) if error is not None and crashed else None,
         provenance=provenance(run, overrides, flow_run),
         **from_tables(run, tables),
     )
@@ -83,7 +95,11 @@ def from_tables(run: Run, tables: list[SolutionTable]) -> dict[str, Any]:
         found["delays"] = numbers.delays_of(load(delays.rows))
     counts = flag_counts(run)
     if counts:
-        found["flagged"] = numbers.flagged_of(load(counts[0]), load(counts[-1]))
+        first, last = load(counts[0]), load(counts[-1])
+        found["flagged"] = numbers.flagged_of(first, last)
+        found["flagged_by_antenna"] = numbers.flagged_of(first, last, by="antenna")
+        found["flagged_by_spw"] = numbers.flagged_of(first, last, by="spw")
+        found["flag_steps"] = flag_steps(run)
     if "apply" in records and records["apply"].visibilities is not None:
         found["corrected"] = numbers.corrected_of(load(records["apply"].visibilities))
     return found
@@ -99,6 +115,35 @@ def flag_counts(run: Run) -> list[Path]:
     return found
 
 
+def flag_steps(run: Run) -> tuple[FlagStep, ...]:
+    """Return what each act of flagging added, and why."""
+    acts = [(act.name, act.asked, act.before, act.after, act.judged) for act in _acts(run)]
+    applied = run.records.get("apply")
+    if applied is not None and applied.before is not None and applied.after is not None:
+        asked = "data without a good solution, or too far from one"
+        acts.append(("apply", asked, applied.before, applied.after, True))
+
+    def fraction(counts: Path) -> float:
+        return numbers.flagged_fraction(run.calibration.workspace.load_frame(counts))
+
+    return tuple(
+        FlagStep(name=name, asked=asked, before=fraction(before), after=fraction(after), judged=judged)
+        for name, asked, before, after, judged in acts
+    )
+
+
+def _acts(run: Run) -> tuple[Any, ...]:
+    return run.records["flag"].acts if "flag" in run.records else ()
+
+
+def crash_of(run: Run, error: BaseException) -> Crash:
+    """Return what crashed, with the end of CASA's log where it was a CASA call."""
+    kind = type(error).__name__
+    if isinstance(error, CasaError):
+        return Crash(step=run.at, error=kind, message=f"{error.task}: {error.reason}", log_tail=error.log_tail)
+    return Crash(step=run.at, error=kind, message=str(error))
+
+
 def products(run: Run) -> dict[str, Path]:
     """Return what was made, by name, relative to the workspace."""
     made = dict(run.records["split"].targets) if "split" in run.records else {}
@@ -107,15 +152,17 @@ def products(run: Run) -> dict[str, Path]:
     return made
 
 
-def provenance(run: Run, overrides: Mapping[str, Any], flow_run: str) -> Provenance:
+def provenance(run: Run, overrides: Mapping[str, Any], flow_run: UUID | None) -> Provenance:
     """Return what reproduces the run."""
     calibration = run.calibration
-    packages = ("gatecal", "casatasks", "casatools", "casadata", "prefect", "great-expectations")
+    observation = calibration.observation
+    packages = ("gatecal", "casatasks", "casatools", "casadata", "casaplotms", "prefect", "great-expectations")
     return Provenance(
         versions={name: version(name) for name in packages} | {"python": platform.python_version()},
         parameters=calibration.parameters.model_dump(mode="json"),
-        overrides={**calibration.observation.overrides, **overrides},
-        profile=calibration.observation.profile,
+        overrides={**observation.overrides, **overrides},
+        differences=differences(observation.profile, calibration.parameters),
+        profile=observation.profile,
         input=calibration.source.path,
         input_fingerprint=calibration.source.fingerprint,
         notes=run.records["ingest"].notes if "ingest" in run.records else (),
@@ -123,7 +170,27 @@ def provenance(run: Run, overrides: Mapping[str, Any], flow_run: str) -> Provena
         refant=calibration.refant,
         started=run.started.isoformat(timespec="seconds"),
         finished=datetime.now(UTC).isoformat(timespec="seconds"),
-        flow_run=flow_run,
+        flow_run="" if flow_run is None else str(flow_run),
+        flow_run_url=run_url(flow_run),
+        recipients=observation.recipients,
+    )
+
+
+def run_url(flow_run: UUID | None) -> str:
+    """Return the run's address in the Prefect UI; empty for a server that ends with the run."""
+    if flow_run is None or get_current_settings().api.url is None:
+        return ""
+    return url_for("flow-run", obj_id=flow_run) or ""
+
+
+def flux_table(outcome: Outcome) -> pd.DataFrame:
+    """Return the flux densities per spw, beside each calibrator's fit, for ``fluxes.csv``."""
+    fits = {name: flux.model_dump() for name, flux in outcome.fluxes.items()}
+    columns = [name for name in SpwFluxDensity.model_fields if name != "field"]
+    return pd.DataFrame(
+        {"field": entry.field, **{name: getattr(entry, name) for name in columns}}
+        | {f"fit_{name}": value for name, value in fits[entry.field].items()}
+        for entry in outcome.spw_fluxes
     )
 
 

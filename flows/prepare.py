@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 
 from schemas.errors import CasaError, DataUnusable
 from schemas.ingestion import DataSource, IngestRecord
-from schemas.profiles import parameters
+from schemas.observation import observation_text
+from schemas.profiles import differences, parameters
+from schemas.whole import write_whole
 from tasks import preflight
 from tasks.calibration import Calibration
 from tasks.casa import CasaServer, WorkspaceCasa, use_casa
@@ -106,8 +108,17 @@ def prepared(
             refant=refant,
             staged=staged.vis,
         )
+        write_whole(workspace.request, observation_text(reproducing(calibration)))
         stack.enter_context(use_casa(WorkspaceCasa(server, workspace.logs, lock)))
         yield calibration
+
+
+def reproducing(calibration: Calibration) -> Observation:
+    """Return the observation with every parameter that differs from the profile, and absolute paths."""
+    observation = calibration.observation
+    return observation.evolve(
+        data=calibration.source.path, overrides=differences(observation.profile, calibration.parameters)
+    )
 
 
 def _look(stack: contextlib.ExitStack, looking: AbstractContextManager[Staged], source: DataSource) -> Staged:

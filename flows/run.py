@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from prefect import task
 from prefect.artifacts import create_table_artifact
@@ -39,6 +39,8 @@ class Run:
         What each finished step returned.
     steps, reports
         For the outcome: steps and gate reports, in order.
+    at
+        The step it is in; empty before the first.
     """
 
     def __init__(self, calibration: Calibration, progress: Progress) -> None:
@@ -46,6 +48,7 @@ class Run:
         self.records: Records = {}
         self.steps: list[StepOutcome] = []
         self.reports: list[GateReport] = []
+        self.at: Step | Literal[""] = ""
         self.started = datetime.now(UTC)
         self._progress = progress
 
@@ -58,6 +61,7 @@ class Run:
             A gate stops the run; its report is among `reports`.
         """
         step: Step = next(name for name in STEPS if name == act.name)
+        self.at = step
         self._progress.began(step)
         began = time.monotonic()
         state: Any = act(self.calibration, *inputs, return_state=True)

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from schemas.outcome import AntennaCounts, AntennaDelay, Corrected, FieldFlux, FlaggedFraction, Verdict
+from qa.catalogue import known_ranges
+from schemas.outcome import (
+    AntennaCounts,
+    AntennaDelay,
+    CatalogueRange,
+    Corrected,
+    FieldFlux,
+    FlaggedFraction,
+    SpwFluxDensity,
+    Verdict,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -15,6 +25,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from schemas.gates import GateReport
+    from schemas.inspection import MsSummary
     from schemas.solutions import FluxscaleFit
 
 MAD_TO_SIGMA = 1.4826
@@ -76,15 +87,59 @@ def antenna_counts_of(table: str, statistics: pd.DataFrame) -> tuple[AntennaCoun
     )
 
 
-def flagged_of(before: pd.DataFrame, after: pd.DataFrame) -> dict[str, FlaggedFraction]:
-    """Return each field's flagged fraction before and after, from flag counts (`schemas.solutions.FLAG_COLUMNS`)."""
-    first, last = _fractions(before), _fractions(after)
-    return {field: FlaggedFraction(before=first.get(field, 0.0), after=fraction) for field, fraction in last.items()}
+def flagged_of(
+    before: pd.DataFrame, after: pd.DataFrame, by: Literal["field", "antenna", "spw"] = "field"
+) -> dict[str, FlaggedFraction]:
+    """Return flagged fractions before and after, from flag counts (`schemas.solutions.FLAG_COLUMNS`)."""
+    first, last = _fractions(before, by), _fractions(after, by)
+    return {name: FlaggedFraction(before=first.get(name, 0.0), after=fraction) for name, fraction in last.items()}
 
 
-def _fractions(counts: pd.DataFrame) -> Mapping[str, float]:
-    sums = counts.groupby("field")[["flagged", "total"]].sum()
-    return {str(field): float(row["flagged"] / row["total"]) for field, row in sums.iterrows() if row["total"]}
+def _fractions(counts: pd.DataFrame, by: str) -> Mapping[str, float]:
+    sums = counts.groupby(by)[["flagged", "total"]].sum()
+    return {str(name): float(row["flagged"] / row["total"]) for name, row in sums.iterrows() if row["total"]}
+
+
+def flagged_fraction(counts: pd.DataFrame) -> float:
+    """Return the flagged fraction of the whole observation."""
+    total = float(counts["total"].sum())
+    return float(counts["flagged"].sum()) / total if total else 0.0
+
+
+def spw_fluxes_of(fits: Sequence[FluxscaleFit]) -> tuple[SpwFluxDensity, ...]:
+    """Return the calibrators' flux densities per spw, the resolved-out factor included, beside the fitted spectrum."""
+    return tuple(
+        SpwFluxDensity(
+            field=fit.field,
+            spw=spw.spw,
+            frequency_hz=spw.frequency_hz,
+            flux_density_jy=_times(spw.flux_density_jy, fit.resolved_out_factor),
+            error_jy=_times(spw.error_jy, fit.resolved_out_factor),
+            fitted_jy=(
+                None
+                if fit.spectral_index is None
+                else fit.flux_density_jy * (spw.frequency_hz / fit.reference_hz) ** fit.spectral_index
+            ),
+            antennas=spw.antennas,
+        )
+        for fit in fits
+        for spw in fit.spws
+    )
+
+
+def _times(value: float | None, factor: float) -> float | None:
+    return None if value is None else value * factor
+
+
+def catalogue_of(fits: Sequence[FluxscaleFit], summary: MsSummary) -> tuple[CatalogueRange, ...]:
+    """Return what the known calibrators among the fitted have been seen at."""
+    return tuple(
+        CatalogueRange(field=fit.field, low_jy=known.low_jy, high_jy=known.high_jy, source=known.source)
+        for fit in fits
+        for known in known_ranges(
+            fit.field, summary.field(fit.field).ra_rad, summary.field(fit.field).dec_rad, fit.reference_hz
+        )
+    )
 
 
 def corrected_of(visibilities: pd.DataFrame) -> tuple[Corrected, ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from email import policy
+from email.errors import HeaderParseError
 from pathlib import Path
 from typing import Literal
 
@@ -52,18 +54,29 @@ class Observation(Record):
     selection: Selection = Field(default=Selection(), title="Selection")
     """Part of the data to use."""
     recipients: tuple[str, ...] = Field(default=(), title="Recipients")
-    """Mail addresses the report goes to."""
+    """Mail addresses the report goes to: ``name@example.org`` or ``Name <name@example.org>``."""
     overrides: dict[str, JsonValue] = Field(default_factory=dict, title="Overrides")
     """Parameters and bounds that differ from the profile, by dotted name, e.g. ``gains.solint: 30s``."""
 
     @field_validator("recipients")
     @classmethod
     def _addresses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for address in value:
-            if "@" not in address or any(character.isspace() or not character.isprintable() for character in address):
-                msg = f"{address!r} is not a mail address"
+        for text in value:
+            if not _is_address(text):
+                msg = f"{text!r} is not a mail address; write name@example.org, or Name <name@example.org>"
                 raise ValueError(msg)
         return value
+
+
+def _is_address(text: str) -> bool:
+    """Tell whether a text is one mail address, with or without a person's name (RFC 5322)."""
+    if not text.isprintable():
+        return False
+    try:
+        header = policy.default.header_factory("to", text)
+    except (IndexError, HeaderParseError):  # the first: how the standard library meets an address that ends too early
+        return False
+    return len(header.addresses) == 1 and header.addresses[0].addr_spec.isascii() and not header.defects
 
 
 def read_observation(path: Path) -> Observation:
@@ -91,3 +104,9 @@ def read_observation(path: Path) -> Observation:
         msg = f"the observation file {path} is wrong.\n{explain(error, 'field')}"
         raise ConfigurationError(msg) from error
     return observation.evolve(data=(path.parent / observation.data.expanduser()).resolve())
+
+
+def observation_text(observation: Observation) -> str:
+    """Return an observation as the text of an observation file."""
+    content = observation.model_dump(mode="json", exclude_defaults=True)
+    return yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=120)

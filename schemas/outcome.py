@@ -10,7 +10,7 @@ from pydantic import Field
 from schemas.gates import GateReport
 from schemas.inspection import RoleDecision
 from schemas.record import Record
-from schemas.results import ImageSummary, TrialPhase
+from schemas.results import ImageSummary, ModelFlux, TrialPhase
 from schemas.solutions import SolveCounts
 from schemas.steps import Step
 
@@ -87,6 +87,66 @@ class FlaggedFraction(Record):
     """At the end of the run [fraction]."""
 
 
+class FlagStep(Record):
+    """What one act of flagging, or a step that flags, added over the whole observation."""
+
+    name: str
+    """late_on_source, end_channels, bad_times or apply."""
+    asked: str
+    """What was flagged and why, in words."""
+    before: float
+    """Flagged before it, of all cross-correlations [fraction]."""
+    after: float
+    """Flagged after it [fraction]."""
+    judged: bool
+    """Whether a gate judges what it added; the user's own list is only reported."""
+
+
+class SpwFluxDensity(Record):
+    """A calibrator's flux density in one spw, beside the fit."""
+
+    field: str
+    """Field name."""
+    spw: int
+    """Spectral window."""
+    frequency_hz: float
+    """Centre frequency [Hz]."""
+    flux_density_jy: float | None
+    """As derived from the gains, times the resolved-out factor [Jy]; None where the spw has no solutions."""
+    error_jy: float | None
+    """Its error [Jy]."""
+    fitted_jy: float | None
+    """The fitted spectrum there [Jy]; None with fewer than three spws."""
+    antennas: int
+    """Antennas it was derived from."""
+
+
+class CatalogueRange(Record):
+    """What a known calibrator has been seen at, at the fit's reference frequency."""
+
+    field: str
+    """Field name."""
+    low_jy: float
+    """Lowest flux density [Jy]."""
+    high_jy: float
+    """Highest flux density [Jy]."""
+    source: str
+    """Where the range comes from."""
+
+
+class Crash(Record):
+    """What ended a run that neither finished nor was stopped by a gate."""
+
+    step: str
+    """The step it was in; empty if none had begun."""
+    error: str
+    """Kind of error."""
+    message: str
+    """What happened, in a sentence."""
+    log_tail: str = ""
+    """The end of CASA's log of the call, if it was a call."""
+
+
 class Corrected(Record):
     """A calibrator's corrected visibilities, spw- and scan-averaged."""
 
@@ -106,7 +166,9 @@ class Provenance(Record):
     parameters: dict[str, Any]
     """Every parameter and bound in force."""
     overrides: dict[str, Any]
-    """Those that differ from the profile, by dotted name."""
+    """Those asked for by the observation and this run, by dotted name."""
+    differences: dict[str, Any] = Field(default_factory=dict)
+    """Every parameter and bound that differs from the profile, by dotted name."""
     profile: str
     """The profile."""
     input: Path
@@ -125,6 +187,10 @@ class Provenance(Record):
     """When it ended."""
     flow_run: str = ""
     """Prefect's id of the run."""
+    flow_run_url: str = ""
+    """Address of the run in the Prefect UI; empty where the server ended with the run."""
+    recipients: tuple[str, ...] = ()
+    """Whom the report is mailed to."""
 
 
 class Outcome(Record):
@@ -150,6 +216,20 @@ class Outcome(Record):
     """Per table, spw, antenna and hand."""
     flagged: dict[str, FlaggedFraction] = Field(default_factory=dict)
     """By field."""
+    flagged_by_antenna: dict[str, FlaggedFraction] = Field(default_factory=dict)
+    """By antenna; each baseline counts for both of its antennas."""
+    flagged_by_spw: dict[str, FlaggedFraction] = Field(default_factory=dict)
+    """By spw (its number as text)."""
+    flag_steps: tuple[FlagStep, ...] = ()
+    """What each act of flagging added, in order."""
+    models: tuple[ModelFlux, ...] = ()
+    """The flux calibrator's model, per spw."""
+    spw_fluxes: tuple[SpwFluxDensity, ...] = ()
+    """Calibrators' flux densities per spw; the same numbers as ``fluxes.csv`` in the workspace."""
+    catalogue: tuple[CatalogueRange, ...] = ()
+    """Ranges of the calibrators that are known."""
+    crash: Crash | None = None
+    """What crashed, where something did."""
     trial: tuple[TrialPhase, ...] = ()
     """Phase references before and after delay and first bandpass."""
     corrected: tuple[Corrected, ...] = ()

@@ -20,7 +20,7 @@ from schemas.parameters import (
 from schemas.record import Record
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 ProfileName = Literal["emerlin", "vla"]
 """Observatories that gatecal knows."""
@@ -55,6 +55,24 @@ def parameters(profile: ProfileName, overrides: Mapping[str, object]) -> Paramet
         return Parameters.model_validate(tree)
     except ValidationError as error:
         raise ConfigurationError(explain(error, "parameter")) from error
+
+
+def differences(profile: ProfileName, asked: Parameters) -> dict[str, Any]:
+    """Return, by dotted name and as plain values, the parameters that differ from the profile's.
+
+    Given to `parameters` as overrides, they give `asked` again.
+    """
+    return dict(_differences(PROFILES[profile], asked, ""))
+
+
+def _differences(old: Record, new: Record, prefix: str) -> Iterator[tuple[str, Any]]:
+    plain = new.model_dump(mode="json", by_alias=True)
+    for name in type(new).model_fields:
+        before, after = getattr(old, name), getattr(new, name)
+        if isinstance(after, Record) and type(after) is type(before):
+            yield from _differences(before, after, f"{prefix}{name}.")
+        elif after != before:
+            yield prefix + name, plain[name]
 
 
 def parse_assignment(text: str) -> tuple[str, object]:

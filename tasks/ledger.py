@@ -15,7 +15,8 @@ from schemas.errors import ConfigurationError
 from schemas.ledger import Ledger, LedgerEntry, ModelState, MsState
 from schemas.record import Record
 from schemas.steps import STEPS, Step
-from tasks.workspace import Workspace, fingerprint, write_whole
+from schemas.whole import write_whole
+from tasks.workspace import Workspace, fingerprint
 
 RECIPE_VERSION = "1"
 """Raise when a step computes something else than before, so that old results are not reused."""

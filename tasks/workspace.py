@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from schemas.whole import write_whole
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -69,6 +70,16 @@ class Workspace:
         """What the last run came to."""
         return self.root / "outcome.json"
 
+    @property
+    def request(self) -> Path:
+        """The observation file that reproduces the last run."""
+        return self.root / "observation.yaml"
+
+    @property
+    def fluxes(self) -> Path:
+        """Flux densities per calibrator and spw."""
+        return self.root / "fluxes.csv"
+
     def create(self) -> None:
         """Make the folders that are not there yet."""
         for folder in (self.ms, self.caltables, self.products, self.records, self.logs):
@@ -97,16 +108,6 @@ class Workspace:
             keep_default_na=False,
             na_values={name: ["", "nan"] for name in numbers},
         )
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a text file so that a reader or a crash sees the old content or the new, never half of it."""
-    partial = path.with_name(f".{path.name}.partial")
-    with partial.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
 
 
 def remove(path: Path) -> None:

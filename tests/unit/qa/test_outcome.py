@@ -8,10 +8,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from qa.outcome import antenna_counts_of, corrected_of, delays_of, flagged_of, fluxes_of, verdict_of
+from qa.outcome import (
+    antenna_counts_of,
+    corrected_of,
+    delays_of,
+    flagged_fraction,
+    flagged_of,
+    fluxes_of,
+    spw_fluxes_of,
+    verdict_of,
+)
 from schemas.gates import GateReport
 from schemas.outcome import AntennaCounts, FlaggedFraction
-from schemas.solutions import DELAY_COLUMNS, FLAG_COLUMNS, STATISTICS_COLUMNS, FluxscaleFit
+from schemas.solutions import DELAY_COLUMNS, FLAG_COLUMNS, STATISTICS_COLUMNS, FluxscaleFit, SpwFlux
 
 
 def reports(*verdicts):
@@ -92,6 +101,42 @@ def test_flagged_fractions_are_of_all_visibilities_of_a_field():
 
 def test_a_field_without_visibilities_has_no_fraction():
     assert flagged_of(counted(("a", 0, 0)), counted(("a", 0, 0))) == {}
+
+
+def test_flagged_fractions_are_given_by_spectral_window_and_for_the_whole_too():
+    counts = counted(("a", 1, 10), ("a", 3, 30)).assign(spw=[0, 1])
+    assert flagged_of(counts, counts, by="spw")["1"] == FlaggedFraction(before=0.1, after=0.1)
+    assert flagged_fraction(counts) == pytest.approx(0.1)
+    assert flagged_fraction(counts[:0]) == 0.0
+
+
+def fitted(index):
+    spws = (
+        SpwFlux(spw=0, frequency_hz=4e9, flux_density_jy=2.0, error_jy=0.2, antennas=6),
+        SpwFlux(spw=1, frequency_hz=8e9, flux_density_jy=None, error_jy=None, antennas=0),
+    )
+    return FluxscaleFit(
+        field="a",
+        fitted_jy=2.0,
+        error_jy=0.1,
+        resolved_out_factor=0.5,
+        flux_density_jy=1.0,
+        spectral_index=index,
+        spectral_index_error=None,
+        reference_hz=4e9,
+        spws=spws,
+    )
+
+
+def test_flux_densities_per_spw_carry_the_resolved_out_factor_and_stand_beside_the_fit():
+    first, second = spw_fluxes_of([fitted(-1.0)])
+    assert (first.flux_density_jy, first.error_jy, first.fitted_jy) == (1.0, 0.1, 1.0)
+    assert (second.flux_density_jy, second.error_jy) == (None, None)
+    assert second.fitted_jy == pytest.approx(0.5)
+
+
+def test_without_a_spectral_index_there_is_no_fitted_spectrum():
+    assert [entry.fitted_jy for entry in spw_fluxes_of([fitted(None)])] == [None, None]
 
 
 def test_corrected_calibrators_weigh_phases_by_their_visibilities():

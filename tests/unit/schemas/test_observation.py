@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from schemas.errors import ConfigurationError
-from schemas.observation import Observation, read_observation
+from schemas.observation import Observation, observation_text, read_observation
 
 
 @pytest.fixture
@@ -97,9 +97,34 @@ def test_a_name_that_would_leave_the_workspace_is_refused(file, name):
     assert "field name: " in refusal(file(f"name: '{name}'\ndata: b"))
 
 
-@pytest.mark.parametrize("recipient", ["astronomer", "a b@example.org", "a@example.org\\nBcc: all@example.org"])
+@pytest.mark.parametrize(
+    "recipient",
+    [
+        "",
+        "astronomer",
+        "a b@example.org",
+        "a@",
+        "a@b@example.org",
+        "zoë@example.org",
+        "a@example.org, b@example.org",
+        "a@example.org\\nBcc: all@example.org",
+    ],
+)
 def test_what_is_no_mail_address_is_refused(file, recipient):
     assert "is not a mail address" in refusal(file(f'name: a\ndata: b\nrecipients: ["{recipient}"]'))
+
+
+@pytest.mark.parametrize("recipient", ["a@example.org", "Zoë Müller <zoe@example.org>", "operators@localhost"])
+def test_a_recipient_may_have_a_name(file, recipient):
+    assert read_observation(file(f"name: a\ndata: b\nrecipients: ['{recipient}']")).recipients == (recipient,)
+
+
+def test_an_observation_written_down_is_read_again(file, tmp_path):
+    roles = "{flux: a, bandpass: [b], phase_reference: {t: p}}"
+    asked = read_observation(file(f"name: a\ndata: /b\nroles: {roles}\noverrides: {{gains.solint: 30s}}"))
+    written = tmp_path / "again.yaml"
+    written.write_text(observation_text(asked), encoding="utf-8")
+    assert read_observation(written) == asked
 
 
 @pytest.mark.parametrize(

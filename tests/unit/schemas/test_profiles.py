@@ -6,7 +6,7 @@ import pytest
 
 from schemas.errors import ConfigurationError
 from schemas.parameters import Parameters
-from schemas.profiles import PROFILES, names, parameters, parse_assignment
+from schemas.profiles import PROFILES, differences, names, parameters, parse_assignment
 
 
 def refusal(overrides, profile="emerlin"):
@@ -158,3 +158,20 @@ def test_the_vla_profile_is_the_guides_but_for_what_the_vla_needs():
         "gains.amplitude_solint",
         "fluxscale.antenna",
     }
+
+
+def test_what_differs_from_the_profile_gives_the_same_parameters_again():
+    overrides = {
+        "gains.solint": "30s",
+        "gates.delay.stop_ns": 20,
+        "gates.fluxscale.overrides": {"catalogue_range": {"reason": "flare", "decided_by": "A. Person"}},
+        "refant": ["Pi", "Mk2"],
+    }
+    asked = parameters("emerlin", overrides)
+    found = differences("emerlin", asked)
+    assert set(found) == set(overrides)
+    assert parameters("emerlin", found) == asked
+
+
+def test_a_profile_differs_from_itself_in_nothing():
+    assert differences("vla", parameters("vla", {})) == {}

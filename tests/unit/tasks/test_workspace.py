@@ -7,8 +7,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from schemas import whole
+from schemas.whole import write_whole
 from tasks import workspace as module
-from tasks.workspace import Workspace, fingerprint, remove, replace_whole, write_whole
+from tasks.workspace import Workspace, fingerprint, remove, replace_whole
 
 
 @pytest.fixture
@@ -54,7 +56,7 @@ def test_old_content_survives_a_write_that_fails(workspace, monkeypatch):
     def full(_descriptor):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(module.os, "fsync", full)
+    monkeypatch.setattr(whole.os, "fsync", full)
     with pytest.raises(OSError, match="No space"):
         write_whole(workspace.ledger, "new")
     assert workspace.ledger.read_text() == "old"
