@@ -94,7 +94,7 @@ def report(observation: Observation, workspace: Path, state: State[Any], console
         print_gates(console, outcome)
         truth = read_truth(observation.data)
         if truth is not None:
-            print_recovered(console, compare(outcome, truth))
+            print_recovered(console, compare(outcome.fluxes, outcome.delays, truth))
         print_outcome(console, outcome, root)
     else:
         console.print(f"{state.name}: {state.message}", style="bold red", markup=False, highlight=False, soft_wrap=True)

@@ -9,7 +9,9 @@ import numpy as np
 from schemas.record import Record
 
 if TYPE_CHECKING:
-    from schemas.outcome import Outcome
+    from collections.abc import Mapping, Sequence
+
+    from schemas.outcome import AntennaDelay, FieldFlux
     from schemas.simulation import SimulationTruth
 
 
@@ -29,19 +31,28 @@ class Recovered(Record):
         return self.recovered - self.injected
 
 
-def compare(outcome: Outcome, truth: SimulationTruth) -> tuple[Recovered, ...]:
+def compare(
+    fluxes: Mapping[str, FieldFlux], delays: Sequence[AntennaDelay], truth: SimulationTruth
+) -> tuple[Recovered, ...]:
     """Return flux densities, spectral indices and delays, injected and recovered.
 
     Flux densities are compared at the frequency of the fit. Delays are medians over the calibrators, relative to the
     reference antenna; per antenna, the spw and hand with the largest difference is shown.
+
+    Parameters
+    ----------
+    fluxes, delays
+        Of the outcome.
+    truth
+        What the simulator put in.
     """
-    return (*_fluxes(outcome, truth), *_delays(outcome, truth))
+    return (*_fluxes(fluxes, truth), *_delays(delays, truth))
 
 
-def _fluxes(outcome: Outcome, truth: SimulationTruth) -> list[Recovered]:
+def _fluxes(fluxes: Mapping[str, FieldFlux], truth: SimulationTruth) -> list[Recovered]:
     found = []
     for field in truth.fields:
-        flux = outcome.fluxes.get(field.name)
+        flux = fluxes.get(field.name)
         if flux is None:
             continue
         ratio = flux.reference_hz / field.reference_frequency_hz
@@ -60,10 +71,10 @@ def _fluxes(outcome: Outcome, truth: SimulationTruth) -> list[Recovered]:
     return found
 
 
-def _delays(outcome: Outcome, truth: SimulationTruth) -> list[Recovered]:
+def _delays(delays: Sequence[AntennaDelay], truth: SimulationTruth) -> list[Recovered]:
     injected = {(gain.antenna, gain.spw, gain.polarisation): gain.relative_delay_ns for gain in truth.gains}
     pairs: dict[str, list[tuple[float, float, str]]] = {}
-    for delay in outcome.delays:
+    for delay in delays:
         known = injected.get((delay.antenna, delay.spw, delay.polarisation))
         if known is not None and delay.median_ns is not None:
             pairs.setdefault(delay.antenna, []).append(

@@ -71,6 +71,7 @@ def one(job: tuple[int, str]) -> dict[str, Any]:
     overrides = {"flag.bad_times": str(folder / truth.flag_commands), **OFF}
     observation = Observation(name="tiny", data=vis, profile="emerlin", roles=roles)
     reports: list[Any] = []
+    recovered: list[Any] = []
 
     @flow(name="error rates")
     def calibrated() -> str:
@@ -82,6 +83,7 @@ def one(job: tuple[int, str]) -> dict[str, Any]:
                 return type(error).__name__ + ": " + str(error)[:300]
             finally:
                 reports.extend(run.reports)
+            recovered.extend(entry.model_dump() for entry in found(run, truth))
         return ""
 
     try:
@@ -89,7 +91,17 @@ def one(job: tuple[int, str]) -> dict[str, Any]:
     except Exception as error:
         ended = f"{type(error).__name__}: {error}"[:300]
     shutil.rmtree(folder, ignore_errors=True)
-    return {"seed": seed, "fault": fault, "ended": ended, "seconds": time.monotonic() - began} | said(reports)
+    row = {"seed": seed, "fault": fault, "ended": ended, "seconds": time.monotonic() - began}
+    return row | {"recovered": recovered} | said(reports)
+
+
+def found(run: Any, truth: Any) -> Any:
+    """Return what a whole run recovered beside what was put in."""
+    from qa.outcome import delays_of, fluxes_of
+    from qa.truth import compare
+
+    delays = run.calibration.workspace.load_frame(run.records["delay"].tables[0].rows)
+    return compare(fluxes_of(run.records["fluxscale"].fits), delays_of(delays), truth)
 
 
 @functools.cache
