@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
-import pandas as pd
-
+from flows import history
 from qa import data_gates, solution_gates
 from qa.judge import skipped
 from schemas.gates import GateContext, GateReport
@@ -14,6 +13,8 @@ from schemas.steps import Step
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    import pandas as pd
 
     from schemas.record import Record
     from schemas.results import ApplyRecord, FlagRecord, InspectRecord, ModelRecord
@@ -44,6 +45,8 @@ class Judge:
 
     def __call__(self, calibration: Calibration, records: Mapping[Step, Record]) -> GateReport:
         """Judge this gate."""
+        policy = calibration.parameters.gates.for_gate(self.name)
+        calibration = replace(calibration, parameters=calibration.parameters.evolve(gates=policy))
         context = GateContext(
             gate=self.name,
             step=self.step,
@@ -100,8 +103,10 @@ def _delay(calibration: Calibration, records: Records, context: GateContext) -> 
     return solution_gates.delay_gate(
         _frame(calibration, table.rows),
         _frame(calibration, table.statistics),
+        history.delays_before(calibration),
         calibration.parameters.gates.delay,
         context,
+        night=history.this_night(calibration),
     )
 
 
@@ -162,10 +167,14 @@ def _fluxscale(calibration: Calibration, records: Records, context: GateContext)
     scaled: FluxscaleRecord = records["fluxscale"]
     if scaled.skipped:
         return skipped("fluxscale", context, scaled.skipped)
-    # Earlier nights are not kept yet: the check says "too little history", it does not pass.
-    history = pd.DataFrame(columns=["field", "night", "flux_density_jy"])
-    positions = {field.name: (field.ra_rad, field.dec_rad) for field in calibration.summary.fields}
-    return solution_gates.fluxscale_gate(scaled, positions, history, calibration.parameters.gates.fluxscale, context)
+    return solution_gates.fluxscale_gate(
+        scaled,
+        {field.name: (field.ra_rad, field.dec_rad) for field in calibration.summary.fields},
+        history.fluxes_before(calibration, scaled),
+        calibration.parameters.gates.fluxscale,
+        context,
+        night=history.this_night(calibration),
+    )
 
 
 def _gain_scale(calibration: Calibration, records: Records, context: GateContext) -> GateReport:

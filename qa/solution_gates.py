@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from qa.judge import judge, measure, skipped
 from qa.metrics import amplitudes, bandpass, delay, fluxscale, gains
+from qa.metrics.history import compared_nights
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from qa.measurement import Measurement
-    from schemas.gates import GateContext, GateReport
+    from schemas.gates import Check, GateContext, GateReport
     from schemas.policy import (
         BandpassBounds,
         DelayBounds,
@@ -28,7 +29,14 @@ if TYPE_CHECKING:
     Metrics = Mapping[str, Callable[[], Measurement]]
 
 
-def delay_gate(rows: pd.DataFrame, statistics: pd.DataFrame, bounds: DelayBounds, context: GateContext) -> GateReport:
+def delay_gate(
+    rows: pd.DataFrame,
+    statistics: pd.DataFrame,
+    history: pd.DataFrame,
+    bounds: DelayBounds,
+    context: GateContext,
+    night: str = "",
+) -> GateReport:
     """Judge a delay table.
 
     Parameters
@@ -37,21 +45,28 @@ def delay_gate(rows: pd.DataFrame, statistics: pd.DataFrame, bounds: DelayBounds
         The K table, columns `schemas.solutions.DELAY_COLUMNS`.
     statistics
         Its solve statistics, `schemas.solutions.STATISTICS_COLUMNS`.
+    history
+        Earlier nights with the same reference antenna, columns `schemas.history.DELAY_HISTORY_COLUMNS`; empty where
+        there are none.
     bounds
         The policy's bounds.
     context
         The gate's context.
+    night
+        This night (UTC date), for the report.
     """
-    return _judged(
+    report = _judged(
         "delay",
         {
             "delay_magnitude": partial(delay.delay_magnitude, rows, statistics, context),
             "delay_scatter": partial(delay.delay_scatter, rows, statistics, context),
             "delay_flagged": partial(delay.delay_flagged, rows, statistics, context),
+            "delay_history": partial(delay.delay_history, rows, statistics, history, context),
         },
         bounds,
         context,
     )
+    return _naming_nights(report, "delay_history", night, history)
 
 
 def gains_gate(
@@ -133,6 +148,7 @@ def fluxscale_gate(
     history: pd.DataFrame,
     bounds: FluxscaleBounds,
     context: GateContext,
+    night: str = "",
 ) -> GateReport:
     """Judge the flux densities of the calibrators.
 
@@ -143,13 +159,15 @@ def fluxscale_gate(
     positions
         J2000 (ra, dec) of every field in it [rad].
     history
-        Earlier nights in the same band, columns field, night and flux_density_jy [Jy]; empty where there are none.
+        Earlier nights in the same band, columns `schemas.history.FLUX_HISTORY_COLUMNS`; empty where there are none.
     bounds
         The policy's bounds.
     context
         The gate's context.
+    night
+        This night (UTC date), for the report.
     """
-    return _judged(
+    report = _judged(
         "fluxscale",
         {
             "spectrum_residual": partial(fluxscale.spectrum_residual, record),
@@ -162,6 +180,7 @@ def fluxscale_gate(
         bounds,
         context,
     )
+    return _naming_nights(report, "flux_history", night, history)
 
 
 def gain_scale_gate(
@@ -192,3 +211,16 @@ def gain_scale_gate(
 def _judged(suite: str, metrics: Metrics, bounds: SuiteBounds, context: GateContext) -> GateReport:
     """Measure every metric, turning what one raises into its own stop, and judge them together."""
     return judge(suite, [measure(name, function) for name, function in metrics.items()], bounds, context)
+
+
+def _naming_nights(report: GateReport, metric: str, night: str, history: pd.DataFrame) -> GateReport:
+    """Say at failed checks of a metric which night differs from which."""
+    nights = compared_nights(history)
+    words = f"{f'night {night}' if night else 'this night'} against {nights}"
+
+    def named(check: Check) -> Check:
+        if check.metric != metric or check.verdict not in {"warned", "stopped"} or not nights:
+            return check
+        return check.evolve(reason="; ".join(filter(None, (check.reason, words))))
+
+    return report.evolve(checks=tuple(named(check) for check in report.checks))

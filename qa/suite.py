@@ -45,7 +45,7 @@ REQUIRED: dict[str, frozenset[tuple[str, Severity]]] = {
     "observation": _required(both="phase_reference_gap", stop="antennas_with_data unresolved_roles"),
     "flagging": _required(both="field_flagged newly_flagged", stop="reference_flagged", warn="antenna_flagged"),
     "flux_model": _required(both="model_against_standard", stop="model_coverage"),
-    "delay": _required(both="delay_magnitude delay_scatter delay_flagged"),
+    "delay": _required(both="delay_magnitude delay_scatter delay_flagged", warn="delay_history"),
     "gains": _required(
         both="succeeded_fraction attempted_fraction phase_tracking scan_phase amplitude_outliers",
         warn="late_on_source",

@@ -6,7 +6,7 @@ A bound is named ``<metric>_warn`` or ``<metric>_stop`` (with ``_low``/``_high``
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import Field
 
@@ -23,7 +23,12 @@ class SuiteBounds(Record):
     action: Action = "stop"
     """On a failed stop check: ``stop`` the run, ``hold`` it for a person, or ``warn`` only."""
     overrides: dict[str, Override] = Field(default_factory=dict)
-    """Metrics a person decided to let pass, by name, with the reason."""
+    """Metrics a person decided to let pass, by name, with the reason; ``<gate>:<metric>`` for one gate of the suite."""
+
+    def for_gate(self, gate: str) -> Self:
+        """Return the bounds for one gate of the suite: overrides of other gates are left out."""
+        own = {name.removeprefix(f"{gate}:"): decision for name, decision in self.overrides.items()}
+        return self.evolve(overrides={name: decision for name, decision in own.items() if ":" not in name})
 
 
 class ObservationBounds(SuiteBounds):
@@ -82,6 +87,10 @@ class DelayBounds(SuiteBounds):
     """Flagged solutions per antenna, spw and polarisation, from the table."""
     flagged_stop: Fraction = 0.6
     """As above."""
+    history_warn_ns: Positive = 3.0
+    """Median delay off that of the antenna's earlier nights, per antenna, spw and polarisation [ns]; five nights or
+    more. A starting value: instrumental delays jump by some ns at maintenance. No stop: a steady delay is solved for,
+    whatever its size, and when the reference antenna's moves all others' do."""
 
 
 class GainBounds(SuiteBounds):
@@ -160,7 +169,7 @@ class FluxscaleBounds(SuiteBounds):
     catalogue_stop: Positive = 3.0
     """As above."""
     history_warn: NonNegative = 0.1
-    """Off the calibrator's own history (five nights or more)."""
+    """Off the calibrator's own history: the median of its ten latest nights (five or more)."""
     history_stop: NonNegative = 0.3
     """As above."""
 
@@ -224,3 +233,9 @@ class GatePolicy(Record):
     """After applycal."""
     result: ResultBounds = ResultBounds()
     """After split."""
+
+    def for_gate(self, gate: str) -> Self:
+        """Return the policy for one gate; see `SuiteBounds.for_gate`."""
+        suites = {name: getattr(self, name) for name in type(self).model_fields}
+        narrowed = {name: bounds.for_gate(gate) for name, bounds in suites.items() if bounds.overrides}
+        return self.evolve(**narrowed) if narrowed else self

@@ -6,12 +6,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
-from qa.metrics.places import PLACE, antenna_places, not_applicable, per_antenna, solutions
+from qa.metrics.history import earlier_medians
+from qa.metrics.places import PLACE, antenna_names, antenna_places, not_applicable, per_antenna, solutions
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from qa.measurement import Measurement
     from schemas.gates import GateContext
 
@@ -94,3 +94,36 @@ def delay_flagged(rows: pd.DataFrame, statistics: pd.DataFrame, context: GateCon
     table = solutions(rows, "delay_ns")
     failed = 1.0 - table.groupby(PLACE)["good"].mean()
     return per_antenna("delay_flagged", failed, antenna_places(context, (rows,), statistics))
+
+
+def delay_history(
+    rows: pd.DataFrame, statistics: pd.DataFrame, history: pd.DataFrame, context: GateContext
+) -> Measurement:
+    """Distance of the delay from the median of the earlier nights, per antenna, spw and polarisation [ns].
+
+    Instrumental delays stay from night to night until a cable or a clock is changed: then they jump by some ns. The
+    solve takes that out, so nothing is lost; but it dates the change, and a delay found in noise shows here too.
+
+    Parameters
+    ----------
+    rows, statistics, context
+        As in `delay_magnitude`.
+    history
+        Earlier nights with the same reference antenna, columns `schemas.history.DELAY_HISTORY_COLUMNS`; this night is
+        not in it.
+
+    Returns
+    -------
+    One row per (n_antenna, n_spw, n_pol) with five nights or more [ns], NaN where every solution of this night is
+    flagged; the others are left out as having too little history.
+    """
+    earlier = earlier_medians(history.assign(antenna=antenna_names(history["antenna"])), PLACE, "delay_ns")
+    places = antenna_places(context, (rows,), statistics)
+    grid = pd.MultiIndex.from_frame(places.grid[PLACE])
+    without = grid[~grid.isin(earlier.index)]
+    if len(grid) and len(without) == len(grid):
+        return not_applicable("delay_history", "too little history")
+    table = solutions(rows, "delay_ns")
+    good = table[table["good"]]
+    tonight = good["delay_ns"].groupby([good[key] for key in PLACE]).median()
+    return per_antenna("delay_history", (tonight - earlier).abs(), places.without(without, "too little history"))

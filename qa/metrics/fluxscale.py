@@ -9,6 +9,7 @@ import pandas as pd
 
 from qa.catalogue import known_ranges
 from qa.measurement import Measurement
+from qa.metrics.history import earlier_medians
 from qa.metrics.places import not_applicable
 
 if TYPE_CHECKING:
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
 
 SPWS_TO_FIT = 3
 """Fewest spws for a spectrum: with one or two fluxscale returns no error and an index of 0 (measured)."""
-
-NIGHTS_TO_COMPARE = 5
-"""Fewest earlier nights that make a history (the design's value)."""
 
 _NAN = float("nan")
 
@@ -151,17 +149,14 @@ def flux_history(record: FluxscaleRecord, history: pd.DataFrame) -> Measurement:
     record
         What the flux-scale step returned.
     history
-        Earlier nights in the same band, columns field, night and flux_density_jy [Jy]; this night is not in it. Several
-        values of a night count once, by their median.
+        Earlier nights in the same band, columns `schemas.history.FLUX_HISTORY_COLUMNS`; this night is not in it.
 
     Returns
     -------
     One row per field with five nights or more [fraction]; the others are left out as having too little history.
     """
-    flux = history["flux_density_jy"].astype(float)
-    earlier = history.assign(flux_density_jy=flux)[flux.gt(0.0) & np.isfinite(flux)]
-    nights = earlier.groupby(["field", "night"])["flux_density_jy"].median().groupby(level="field")
-    enough = nights.median()[nights.size().ge(NIGHTS_TO_COMPARE)]
+    earlier = history[pd.to_numeric(history["flux_density_jy"], errors="coerce").gt(0.0)]
+    enough = earlier_medians(earlier, ["field"], "flux_density_jy")
     judged = [fit for fit in record.fits if fit.field in enough.index]
     if record.fits and not judged:
         return not_applicable("flux_history", "too little history")

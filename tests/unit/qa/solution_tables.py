@@ -141,6 +141,14 @@ def history(field: str, flux: float, nights: int = 6) -> pd.DataFrame:
     return pd.DataFrame({"field": field, "night": dates, "flux_density_jy": flux})
 
 
+def delay_history(nights: int = 6, delay_ns: float = 2.0) -> pd.DataFrame:
+    """Every antenna's earlier nights, all alike, relative to Mk2."""
+    dates = [f"2026-11-{night + 1:02d}" for night in range(nights)]
+    keys = list(product(ANTENNAS, SPWS, HANDS, dates))
+    found = pd.DataFrame(keys, columns=["antenna", "spw", "polarisation", "night"])
+    return found.assign(delay_ns=found["antenna"].ne("Mk2") * delay_ns)
+
+
 def of(rows: pd.DataFrame, antenna: str) -> pd.Series:
     return rows["antenna"].eq(antenna)
 

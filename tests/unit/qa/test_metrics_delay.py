@@ -3,7 +3,8 @@
 import pandas as pd
 import pytest
 
-from qa.metrics.delay import delay_flagged, delay_magnitude, delay_scatter
+from qa.metrics.delay import delay_flagged, delay_history, delay_magnitude, delay_scatter
+from tests.unit.qa import solution_tables
 from tests.unit.qa.solution_tables import ANTENNAS, HANDS, PLACES, SPWS, context, delay_rows, of, statistics
 
 
@@ -111,3 +112,57 @@ def test_where_one_field_alone_scatters_it_is_named(rows: pd.DataFrame) -> None:
 def test_where_every_field_scatters_none_is_named(rows: pd.DataFrame) -> None:
     rows.loc[here(rows), "delay_ns"] = [2.0, 2.0, 12.0, 12.0]
     assert scattering_field(rows) == ""
+
+
+def against(rows: pd.DataFrame, earlier: pd.DataFrame):
+    return delay_history(rows, statistics(rows), earlier, context())
+
+
+def test_a_delay_is_compared_with_the_median_of_its_nights(rows: pd.DataFrame) -> None:
+    rows.loc[here(rows), "delay_ns"] = [9.0, 9.0, 9.0, 50.0]
+    earlier = solution_tables.delay_history()
+    earlier.loc[earlier["antenna"].eq("Kn") & earlier["night"].eq("2026-11-01"), "delay_ns"] = 700.0
+    measured = against(rows, earlier)
+    assert at(measured, **KN) == pytest.approx(7.0)
+    assert measured.places == len(measured.frame) == PLACES
+    assert measured.per_antenna
+
+
+def test_only_the_ten_latest_nights_count(rows: pd.DataFrame) -> None:
+    old = solution_tables.delay_history(nights=14, delay_ns=2.0)
+    moved = old["night"].gt("2026-11-08") & old["antenna"].eq("Kn")
+    measured = against(rows, old.assign(delay_ns=old["delay_ns"] + 6.0 * moved))
+    assert at(measured, **KN) == pytest.approx(6.0, abs=0.2)
+
+
+def test_four_nights_of_delays_are_too_little_history(rows: pd.DataFrame) -> None:
+    assert against(rows, solution_tables.delay_history(nights=4)).not_applicable == "too little history"
+
+
+def test_a_new_antenna_is_left_out_beside_those_with_a_history(rows: pd.DataFrame) -> None:
+    earlier = solution_tables.delay_history()
+    measured = against(rows, earlier[~of(earlier, "Kn")])
+    assert ("antenna Kn, spw 1, L", "too little history") in measured.left_out
+    assert measured.places == len(measured.frame) == PLACES - len(SPWS) * len(HANDS)
+
+
+def test_an_antenna_with_a_history_that_failed_tonight_has_no_number(rows: pd.DataFrame) -> None:
+    rows.loc[of(rows, "Kn"), "flagged"] = True
+    assert pd.isna(at(against(rows, solution_tables.delay_history()), **KN))
+
+
+def test_earlier_nights_without_a_number_do_not_count(rows: pd.DataFrame) -> None:
+    earlier = solution_tables.delay_history(nights=5)
+    earlier.loc[earlier["night"].eq("2026-11-01"), "delay_ns"] = float("nan")
+    assert against(rows, earlier).not_applicable == "too little history"
+
+
+def test_antennas_whose_names_are_numbers_have_a_history_too(rows: pd.DataFrame) -> None:
+    names = {name: str(index + 1) for index, name in enumerate(ANTENNAS)}
+    named = context().evolve(antennas=tuple(names.values()), refant=("1",))
+    earlier = solution_tables.delay_history()
+    earlier["antenna"] = earlier["antenna"].map(names)
+    rows["antenna"] = rows["antenna"].map(names)
+    measured = delay_history(rows, statistics(rows), earlier, named)
+    assert measured.not_applicable is None
+    assert measured.frame["observed"].max() < 0.2

@@ -18,6 +18,7 @@ from tests.unit.qa.solution_tables import (
     bandpass_statistics,
     checks,
     context,
+    delay_history,
     delay_rows,
     gain_rows,
     nothing_in,
@@ -46,7 +47,7 @@ def p2_rows() -> pd.DataFrame:
 
 
 def judge_delay(rows: pd.DataFrame, bounds=None) -> GateReport:
-    return delay_gate(rows, statistics(rows), bounds or DelayBounds(), context("delay"))
+    return delay_gate(rows, statistics(rows), delay_history(), bounds or DelayBounds(), context("delay"), "2026-11-23")
 
 
 def judge_p1(rows: pd.DataFrame, bounds=None) -> GateReport:
@@ -243,6 +244,30 @@ def test_late_on_source_warns_and_does_not_stop() -> None:
 def test_late_on_source_of_a_table_without_numbers_stops(broken: Callable[[pd.DataFrame], pd.DataFrame]) -> None:
     report = report_of(judge_ap1, gain_rows, broken)
     assert "stopped" in {check.verdict for check in report.checks if check.metric == "late_on_source"}
+
+
+def test_a_delay_that_is_not_what_it_was_warns_and_names_antenna_and_nights(monkeypatch: pytest.MonkeyPatch) -> None:
+    restrict_to("delay_history", monkeypatch)
+    rows = delay_rows()
+    report = judge_delay(rows.assign(delay_ns=rows["delay_ns"] + 30.0 * of(rows, "Cm")))
+    (check,) = report.checks
+    assert report.verdict == check.verdict == "warned"
+    assert {failure.place.antenna for failure in check.failures} == {"Cm"}
+    assert check.reason == "night 2026-11-23 against the median of 6 nights, 2026-11-01 to 2026-11-06"
+
+
+def test_a_delay_as_it_always_was_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    restrict_to("delay_history", monkeypatch)
+    (check,) = judge_delay(delay_rows()).checks
+    assert (check.verdict, check.reason) == ("passed", "")
+
+
+def test_the_delays_of_a_first_night_are_judged_by_the_rest() -> None:
+    rows = delay_rows()
+    report = delay_gate(rows, statistics(rows), delay_history(nights=0), DelayBounds(), context("delay"))
+    assert report.verdict == "passed"
+    reasons = {check.metric: check.reason for check in report.checks if check.verdict == "not applicable"}
+    assert reasons == {"delay_history": "too little history"}
 
 
 def test_a_solve_whose_every_solution_fails_minsnr_stops_although_the_spw_counts_all() -> None:
