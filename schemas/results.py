@@ -158,6 +158,9 @@ class ImageSummary(Record):
     """Cell [arcsec]."""
     pixels: int
     """Pixels along each side."""
+    centre: Path | None = None
+    """Its central part as numbers (npz, relative to the workspace; see `tasks.imaging_casa.export_centre`), for readers
+    without CASA; None in records of versions that kept none."""
 
 
 class ImageRecord(Record):

@@ -27,12 +27,16 @@ DISH_M = 25.0
 KEPT = ("image", "residual", "psf", "model")
 """What is kept of tclean's output."""
 
+CENTRE_PIXELS = 512
+"""Side of the central part that is kept as numbers [pixels]: 1 MB at most, and all of a first image by default."""
+
 
 @step("image", ImageRecord)
 def make_images(calibration: Calibration, applied: ApplyRecord) -> ImageRecord:
     """Image each target and phase reference with a bounded tclean: peak, noise, beam (not in the guide: a first look).
 
-    Reads CORRECTED_DATA; writes ``products/<field>.image`` and its companions. Fields run side by side.
+    Reads CORRECTED_DATA; writes ``products/<field>.image`` and its companions, and the image's central part as numbers
+    to ``records/image.<field>.npz``. Fields run side by side.
     """
     asked = calibration.parameters.image
     if not asked.enabled or applied.skipped:
@@ -78,7 +82,16 @@ def _image(calibration: Calibration, field: str) -> ImageSummary:
     remove(folder)
     image = workspace.products / f"{name}.image"
     found = run("tasks.imaging_casa:measure", image=image, residual=workspace.products / f"{name}.residual")
-    return ImageSummary(field=field, image=workspace.relative(image), cell_arcsec=cell, pixels=pixels, **found)
+    centre = workspace.records / f"image.{name}.npz"
+    run("tasks.imaging_casa:export_centre", image=image, centre=centre, side=CENTRE_PIXELS)
+    return ImageSummary(
+        field=field,
+        image=workspace.relative(image),
+        cell_arcsec=cell,
+        pixels=pixels,
+        centre=workspace.relative(centre),
+        **found,
+    )
 
 
 def geometry(summary: MsSummary, asked: ImageParams) -> tuple[float, int]:

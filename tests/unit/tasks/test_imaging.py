@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from schemas.parameters import ImageParams
-from schemas.results import ApplyRecord
+from schemas.results import ApplyRecord, ImageSummary
 from tasks.imaging import geometry, make_images
+from tasks.imaging_casa import central
 from tests.unit.conftest import REFERENCE, TARGET
 from tests.unit.tasks.summaries import guide_summary, spw
 
@@ -29,7 +31,14 @@ def tclean(casa):
         for suffix in ("image", "residual", "psf", "model", "sumwt", "pb"):
             Path(f"{imagename}.{suffix}").mkdir()
 
-    casa.returns |= {"tclean": clean, "tasks.imaging_casa:measure": MEASURED}
+    def export(centre, **_asked):
+        Path(centre).write_bytes(b"numbers")
+
+    casa.returns |= {
+        "tclean": clean,
+        "tasks.imaging_casa:measure": MEASURED,
+        "tasks.imaging_casa:export_centre": export,
+    }
     return casa
 
 
@@ -63,6 +72,31 @@ def test_images_are_kept_under_the_fields_name_and_nothing_else(calibration, tcl
     assert {path.name for path in calibration.workspace.products.iterdir()} == kept
     assert record.images[0].image == Path(f"products/{TARGET}.image")
     assert record.images[0].dynamic_range == 100.0
+
+
+def test_the_central_part_is_kept_as_numbers_and_entered_in_the_ledger(calibration, tclean):
+    record = make_images.fn(calibration, APPLIED)
+    assert [image.centre for image in record.images] == [
+        Path(f"records/image.{field}.npz") for field in (TARGET, REFERENCE)
+    ]
+    entry = calibration.keeper.ledger.entry("image")
+    assert {f"records/image.{field}.npz" for field in (TARGET, REFERENCE)} <= set(entry.outputs)
+    assert tclean.asked("tasks.imaging_casa:export_centre")[0]["side"] == 512
+
+
+def test_a_record_of_before_pixels_were_kept_still_loads():
+    old = ImageSummary(field="a", image=Path("products/a.image"), cell_arcsec=1.0, pixels=64, **MEASURED)
+    text = old.model_dump(mode="json", exclude={"centre"})
+    assert ImageSummary.model_validate(text).centre is None
+
+
+@pytest.mark.parametrize(("shape", "corner", "kept"), [((10, 7), (3, 1), (4, 4)), ((3, 4), (0, 0), (3, 4))])
+def test_the_central_part_is_cut_about_the_centre(shape, corner, kept):
+    pixels = np.arange(np.prod(shape)).reshape(shape)
+    part, first = central(pixels, 4)
+    assert part.shape == kept
+    assert tuple(first) == corner
+    assert part[0, 0] == pixels[corner]
 
 
 def test_a_rerun_replaces_images_and_what_a_killed_run_left(calibration, tclean):

@@ -1,0 +1,1 @@
+"""The project's own plots: solutions with their statistics, flags, calibrated visibilities, gates, first images."""
