@@ -2,39 +2,47 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from prefect import flow, get_run_logger
 from prefect.client.schemas.objects import State
-from prefect.context import FlowRunContext
 from prefect.states import Completed, Failed
 from pydantic import Field
 
-from flows import progress
+from flows import holds, progress
 from flows.conclude import conclude
-from flows.prepare import prepared
+from flows.decisions import read_decisions, spend, standing
+from flows.interruption import interrupted
+from flows.plots import Plotter
+from flows.prepare import prepared, workspace_of
+from flows.publish import publish, send_mail
 from flows.run import Run
-from schemas.errors import CalibrationError, ConfigurationError, DataUnusable, GateFailed
+from flows.runs import current_run, note_start, note_verdict, start_step, tag_run
+from schemas.errors import CalibrationError, ConfigurationError, DataUnusable, GateFailed, Interrupted
+from schemas.holds import Hold
 from schemas.observation import Observation
+from schemas.outcome import Outcome
 from schemas.steps import Step
 from tasks.applying import apply_tables
 from tasks.bandpass import solve_bandpass1, solve_bandpass2
 from tasks.delay import solve_delays
+from tasks.disk import watched
 from tasks.flagging import flag_known_bad
 from tasks.flux_model import set_flux_model
 from tasks.fluxscale import scale_fluxes
 from tasks.gains import solve_final_gains, solve_time_gains
 from tasks.imaging import make_images
+from tasks.ingest import identify
 from tasks.precal import solve_precal
 from tasks.splitting import split_targets
 from tasks.trial import apply_trial
 from tasks.working_set import ingest_data, inspect_data
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from uuid import UUID
-
-    from schemas.outcome import Outcome
 
 WORKSPACE = Path("observations")
 """Folder of the workspaces, where none is given."""
@@ -76,32 +84,95 @@ def calibrate(
 ) -> State[Any]:
     """Calibrate one observation from raw data to split targets.
 
-    Ends Completed, Completed as ``QA Warning``, Failed as ``QA Failed`` (a gate stopped it), Failed as ``Refused`` (the
-    request or the data will not do; nothing was written), or Failed.
+    Ends Completed, Completed as ``QA Warning``, Failed as ``QA Failed`` (a gate stopped it), Failed as ``QA Held`` (a
+    gate asks a person; a run of a deployment is suspended instead, until the form is answered), Failed as ``Refused``
+    (the request or the data will not do; nothing was written), or Failed.
     """
+    root = workspace_of(observation, workspace).root
+    tag_run(observation.name, root)
     try:
-        with prepared(observation, workspace, overrides, from_step) as calibration:
-            run = Run(calibration, progress.current())
-            try:
-                recipe(run)
-            except GateFailed as error:
-                return ended(conclude(run, overrides, flow_run(), error))
-            except BaseException as error:
-                conclude(run, overrides, flow_run(), error)
-                raise
-            return ended(conclude(run, overrides, flow_run(), None))
+        found = attempt(observation, workspace, from_step, overrides)
     except (ConfigurationError, DataUnusable) as error:
         return Failed(name="Refused", message=str(error))
     except CalibrationError as error:
         get_run_logger().error("%s", error)
+        if not isinstance(error, Interrupted):  # who cancels a run knows, and the worker grants seconds
+            send_mail(root)
         return Failed(name="Crashed", message=f"{type(error).__name__}: {error}")
+    except Exception:
+        send_mail(root)
+        raise
+    # Only now, that the workspace is free again: a slow mail server takes its time.
+    send_mail(root)
+    hold = found if isinstance(found, Hold) else found.hold
+    if hold is not None:
+        holds.suspend(hold)
+    return ended(found) if isinstance(found, Outcome) else Failed(name="QA Held", message=found.question)
+
+
+def attempt(
+    observation: Observation, workspace: Path, from_step: Step | None, overrides: Mapping[str, Any]
+) -> Outcome | Hold:
+    """Run the recipe with what persons have decided, and conclude it.
+
+    Returns
+    -------
+    The outcome; or the question once more, where the answer to it would not do.
+    """
+    root, own = workspace_of(observation, workspace).root, flow_run()
+    again = holds.take_up(root, own, observation)
+    if again is not None:
+        return again
+    source = identify(observation.data).fingerprint
+    stands = standing(observation, overrides, read_decisions(root), str(own), source)
+    may_take = partial(holds.refuse_held, flow_run=own)
+    begin = start_step(root, own, from_step)
+    with watched(root), prepared(observation, workspace, stands.overrides, begin, may_take=may_take) as calibration:
+        run = Run(calibration, progress.current())
+        run.plots = Plotter(calibration)
+        run.decisions, run.earlier = stands.decisions, note_start(root, own, from_step)
+        holds.release(root, own)
+        outcome = concluded(run, stands.overrides)
+        note_verdict(root, str(own), outcome.verdict)
+        spend(root, str(own))
+        return outcome
+
+
+def concluded(run: Run, overrides: Mapping[str, Any]) -> Outcome:
+    """Run the recipe and write down what it came to, however it ends."""
+    error: BaseException | None = None
+    try:
+        with run.plots:
+            recipe(run)
+    except GateFailed as stopped:
+        error = holds.held_or_stopped(run, stopped)
+    except BaseException as broken:
+        error = interrupted(broken)
+        conclude_broken(run, overrides, error)
+        raise
+    outcome = conclude(run, overrides, flow_run(), error)
+    publish(run, outcome)
+    return outcome
+
+
+def conclude_broken(run: Run, overrides: Mapping[str, Any], error: BaseException) -> None:
+    """Write down what a run that broke off came to, as far as that can be written."""
+    run.solution_plots.end()
+    try:
+        outcome = conclude(run, overrides, flow_run(), error)
+    except OSError as unwritten:  # a full disk must not hide why the run ended
+        get_run_logger().error("the outcome could not be written: %s", unwritten)
+        return
+    note_verdict(run.calibration.workspace.root, str(flow_run()), outcome.verdict)
+    if isinstance(error, Exception) and not isinstance(error, Interrupted):
+        publish(run, outcome)
 
 
 def ended(outcome: Outcome) -> State[Any]:
     """Return the state a run ends in: its name is the badge in the Prefect UI."""
     message = outcome.reason or f"{outcome.observation}: {outcome.verdict}"
     if outcome.verdict in {"stopped", "held"}:
-        return Failed(name="QA Failed", message=message)
+        return Failed(name="QA Held" if outcome.verdict == "held" else "QA Failed", message=message)
     if outcome.verdict == "warned":
         return Completed(name="QA Warning", message=message)
     return Completed(message=message)
@@ -109,5 +180,5 @@ def ended(outcome: Outcome) -> State[Any]:
 
 def flow_run() -> UUID | None:
     """Return Prefect's id of this run; None outside of one."""
-    context = FlowRunContext.get()
-    return context.flow_run.id if context is not None and context.flow_run is not None else None
+    run = current_run()
+    return None if run is None else run.id

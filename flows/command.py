@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from rich.console import Console
 
+from flows import service_command
 from schemas.errors import CalibrationError
 from schemas.profiles import parse_assignment
 from schemas.steps import Step
@@ -83,6 +84,20 @@ def gates(
 
 
 @app.command()
+def report(
+    workspace: Annotated[Path, typer.Argument(metavar="WORKSPACE", help="Workspace of one observation.")],
+    mail: Annotated[bool, typer.Option("--mail", help="Mail it, even if it has been mailed before.")] = False,
+    preview: Annotated[
+        Path | None, typer.Option(metavar="FILE.eml", help="Write the mail to a file instead of sending it.")
+    ] = None,
+) -> None:
+    """Make report.html again from what a workspace holds, without CASA; mail it."""
+    from flows.reporting import rebuild
+
+    raise typer.Exit(rebuild(workspace, _console(), mail=mail, preview=preview))
+
+
+@app.command()
 def simulate(
     preset: Annotated[str, typer.Argument(metavar="PRESET", help="tiny, demo or workshop.")],
     out: Annotated[Path, typer.Argument(metavar="OUT.ms", help="MeasurementSet to write; its truth goes beside it.")],
@@ -100,6 +115,10 @@ def simulate(
     for injected in truth.faults:
         console.print(f"fault: {injected.name} {injected.parameters}; a gate should name {injected.place}.")
     console.print(f"truth: {truth_file(out)}; flag commands: {out.with_name(truth.flag_commands)}")
+
+
+for service in (service_command.up, service_command.down, service_command.nightly):
+    app.command()(service)
 
 
 def _run(observation: Observation, workspace: Path, from_step: Step | None, changes: list[str]) -> None:

@@ -9,21 +9,22 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from prefect.artifacts import create_markdown_artifact
-from prefect.settings import get_current_settings
-from prefect.utilities.urls import url_for
 
 from flows.run import Run, artifact_key
+from flows.runs import run_url
 from qa import outcome as numbers
 from schemas.errors import CasaError, GateFailed
 from schemas.outcome import Crash, FlagStep, Outcome, Provenance, SpwFluxDensity
 from schemas.profiles import differences
 from schemas.whole import write_whole
+from tasks.workspace import remove
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
     from uuid import UUID
 
+    from schemas.runs import RunNote
     from schemas.solutions import SolutionTable
     from schemas.steps import Step
 
@@ -47,6 +48,7 @@ def conclude(run: Run, overrides: Mapping[str, Any], flow_run: UUID | None, erro
     """
     outcome = build(run, overrides, flow_run, error)
     workspace = run.calibration.workspace
+    remove(workspace.report)  # an earlier run's: a mail must not carry it beside this outcome
     write_whole(workspace.outcome, outcome.model_dump_json(indent=1))
     if outcome.spw_fluxes:
         write_whole(workspace.fluxes, flux_table(outcome).to_csv(index=False))
@@ -76,6 +78,10 @@ def build(run: Run, overrides: Mapping[str, Any], flow_run: UUID | None, error: 
         trial=records["trial"].phases if "trial" in records else (),
         images=records["image"].images if "image" in records else (),
         products=products(run),
+        decisions=run.decisions,
+        hold=run.hold,
+        go_on=run.go_on,
+        earlier_runs=run.earlier,
         crash=crash_of(run, error) if error is not None and crashed else None,
         provenance=provenance(run, overrides, flow_run),
         **from_tables(run, tables),
@@ -176,13 +182,6 @@ def provenance(run: Run, overrides: Mapping[str, Any], flow_run: UUID | None) ->
     )
 
 
-def run_url(flow_run: UUID | None) -> str:
-    """Return the run's address in the Prefect UI; empty for a server that ends with the run."""
-    if flow_run is None or get_current_settings().api.url is None:
-        return ""
-    return url_for("flow-run", obj_id=flow_run) or ""
-
-
 def flux_table(outcome: Outcome) -> pd.DataFrame:
     """Return the flux densities per spw, beside each calibrator's fit, for ``fluxes.csv``."""
     fits = {name: flux.model_dump() for name, flux in outcome.fluxes.items()}
@@ -201,8 +200,18 @@ def markdown(outcome: Outcome) -> str:
     for step in outcome.steps:
         gates = ", ".join(f"{gate.gate}: {gate.verdict}" for gate in outcome.gates if gate.step == step.step)
         lines.append(f"| {step.step} | {'reused' if step.reused else f'{step.seconds:.1f}'} | {gates} |")
+    lines += ["", *(f"- {decision.sentence}" for decision in outcome.decisions)]
+    if outcome.earlier_runs:
+        lines += ["", "Earlier runs of this observation:", "", *map(earlier_run, reversed(outcome.earlier_runs[-10:]))]
     lines += ["", "| calibrator | flux density [Jy] | error [Jy] | spectral index |", "|---|---|---|---|"]
     for field, flux in outcome.fluxes.items():
         index = "" if flux.spectral_index is None else f"{flux.spectral_index:.3f}"
         lines.append(f"| {field} | {flux.flux_density_jy:.4f} | {flux.error_jy:.4f} | {index} |")
     return "\n".join(lines)
+
+
+def earlier_run(note: RunNote) -> str:
+    """Return one line on an earlier run, with a link to it."""
+    name = f"{note.started:%Y-%m-%d %H:%M} UTC"
+    link = f"[{name}]({note.url})" if note.url else name
+    return f"- {link}: {note.verdict or 'did not end'}{f', from {note.from_step}' if note.from_step else ''}"

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from schemas.observation import Observation
     from schemas.steps import Step
 
-EXIT_CODES = {"Refused": 2, "QA Failed": 3}
+EXIT_CODES = {"Refused": 2, "QA Failed": 3, "QA Held": 4}
 """Exit code by state name; 0 where the run completed, 1 for anything else."""
 
 HISTORY_S = 15.0
@@ -89,13 +89,18 @@ def report(observation: Observation, workspace: Path, state: State[Any], console
     """Print what the run came to, and return its exit code."""
     code = 0 if state.is_completed() else EXIT_CODES.get(state.name or "", 1)
     root = workspace_of(observation, workspace).root
-    if code in {0, EXIT_CODES["QA Failed"]}:
+    if code in {0, EXIT_CODES["QA Failed"], EXIT_CODES["QA Held"]}:
         outcome = read_outcome(root)
         print_gates(console, outcome)
         truth = read_truth(observation.data)
         if truth is not None:
             print_recovered(console, compare(outcome.fluxes, outcome.delays, truth))
         print_outcome(console, outcome, root)
+        if outcome.go_on:
+            console.print("It waits for a decision. To go on with other parameters, or to let it pass with a reason:")
+        for command in outcome.go_on:
+            console.print(f"  {command}", markup=False, highlight=False, soft_wrap=True)
+        console.print(f"Report: {root / 'report.html'}", markup=False, highlight=False, soft_wrap=True)
     else:
         console.print(f"{state.name}: {state.message}", style="bold red", markup=False, highlight=False, soft_wrap=True)
     return code

@@ -24,7 +24,7 @@ from tasks.workspace import Workspace
 from tasks.workspace_lock import WorkspaceLock
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from schemas.inspection import MsSummary
     from schemas.observation import Observation
@@ -49,6 +49,7 @@ def prepared(
     overrides: Mapping[str, object],
     from_step: Step | None,
     warm: CasaServer | None = None,
+    may_take: Callable[[Workspace], None] = lambda _workspace: None,
 ) -> Iterator[Calibration]:
     """Check the request against the data, take the workspace, and hold it for the body.
 
@@ -64,6 +65,8 @@ def prepared(
         Run this step and all after it again, even if they still hold.
     warm
         A CASA server to use and leave running; by default one is started and ended here.
+    may_take
+        Raises where the workspace is held for another run; asked before any work, and again with the lock taken.
 
     Raises
     ------
@@ -73,6 +76,7 @@ def prepared(
         Another run holds the workspace.
     """
     workspace = workspace_of(observation, root)
+    may_take(workspace)
     asked = settle(observation, overrides)
     preflight.check_paths(observation, asked, workspace.root)
     source = identify(observation.data)
@@ -93,6 +97,7 @@ def prepared(
             preflight.check(observation, asked, source, staged.summary, roles, workspace.root)
         workspace.root.mkdir(parents=True, exist_ok=True)
         lock = stack.enter_context(WorkspaceLock(workspace.root, run=f"gatecal {observation.name}"))
+        may_take(workspace)
         keeper = open_ledger(workspace, observation.name, source.path)
         workspace.create()
         if from_step is not None:

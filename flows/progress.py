@@ -44,6 +44,9 @@ class Progress(Protocol):
     def judged(self, report: GateReport) -> None:
         """Note a gate's verdict."""
 
+    def noted(self, text: str) -> None:
+        """Note what else a person wants to know."""
+
 
 class Lines:
     """One plain line per step and gate, for logs and pipes."""
@@ -65,6 +68,10 @@ class Lines:
         for line in complaints(report):
             self._console.print(f"    {line}", highlight=False, markup=False)
 
+    def noted(self, text: str) -> None:
+        """Print it."""
+        self._console.print(text, highlight=False, markup=False)
+
 
 class LiveTable:
     """All steps in a table that fills as the night goes on."""
@@ -72,6 +79,7 @@ class LiveTable:
     def __init__(self, console: Console) -> None:
         self._done: dict[Step, StepOutcome] = {}
         self._gates: dict[str, list[GateReport]] = {}
+        self._notes: list[str] = []
         self._current: Step | None = None
         self._since = 0.0
         self._spinner = Spinner("dots")
@@ -90,6 +98,10 @@ class LiveTable:
         """Show the gate's light beside its step."""
         self._gates.setdefault(report.step, []).append(report)
 
+    def noted(self, text: str) -> None:
+        """Show it below the table."""
+        self._notes.append(text)
+
     def _render(self) -> Group:
         table = Table(box=None, pad_edge=False, header_style="dim")
         for heading, justify in (("", "left"), ("stage", "left"), ("time", "right"), ("gates", "left")):
@@ -102,7 +114,7 @@ class LiveTable:
             for report in reports
             for line in complaints(report)
         ]
-        return Group(table, *lines)
+        return Group(table, *lines, *map(Text, self._notes))
 
     def _row(self, step: Step) -> tuple[Spinner | Text, Text, Text, Text]:
         gates = Text()

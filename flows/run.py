@@ -11,6 +11,8 @@ from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
 from flows.gates import JUDGES, Records
+from flows.plots import Plotter
+from flows.publish import SolutionPlots
 from schemas.errors import GateFailed
 from schemas.gates import GateReport
 from schemas.outcome import StepOutcome
@@ -24,8 +26,13 @@ if TYPE_CHECKING:
     from prefect.tasks import Task
 
     from flows.progress import Progress
+    from schemas.holds import Decision, Hold
+    from schemas.runs import RunNote
 
 R = TypeVar("R", bound=Record)
+
+DRAWN_AFTER: Step = "apply"
+"""Once this step is done, nearly all that the plots of solutions show is there, and splitting and imaging are left."""
 
 
 class Run:
@@ -41,6 +48,12 @@ class Run:
         For the outcome: steps and gate reports, in order.
     at
         The step it is in; empty before the first.
+    decisions, earlier
+        What persons decided that applies to this run, and the observation's runs before it.
+    hold, go_on
+        Where a gate held it: the question it waits for, or the commands with which it goes on.
+    plots, solution_plots
+        Drawn beside the stages; none of the first by default.
     """
 
     def __init__(self, calibration: Calibration, progress: Progress) -> None:
@@ -50,6 +63,12 @@ class Run:
         self.reports: list[GateReport] = []
         self.at: Step | Literal[""] = ""
         self.started = datetime.now(UTC)
+        self.decisions: tuple[Decision, ...] = ()
+        self.earlier: tuple[RunNote, ...] = ()
+        self.hold: Hold | None = None
+        self.go_on: tuple[str, ...] = ()
+        self.plots = Plotter(calibration, enabled=False)
+        self.solution_plots = SolutionPlots(calibration.workspace.root)
         self._progress = progress
 
     def stage(self, act: Task[..., R], *inputs: Record) -> R:
@@ -62,6 +81,7 @@ class Run:
         """
         step: Step = next(name for name in STEPS if name == act.name)
         self.at = step
+        self.plots.before(step)
         self._progress.began(step)
         began = time.monotonic()
         state: Any = act(self.calibration, *inputs, return_state=True)
@@ -72,6 +92,9 @@ class Run:
         if isinstance(record, InspectRecord):
             self.calibration = self.calibration.inspected(record)
         self._progress.done(self.steps[-1])
+        self.plots.after(step, self.calibration, record, reused=reused)
+        if step == DRAWN_AFTER:
+            self.solution_plots.begin()
         self._judge(step)
         return record
 

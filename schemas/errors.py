@@ -8,6 +8,8 @@
     ├── DataUnusable                exit 2  the data cannot be calibrated as asked: a verdict on the data
     ├── GateFailed                  exit 3  a gate stopped the run: look at its report
     ├── SolveError                  exit 1  a solve gave no table
+    ├── DiskFull                    exit 1  the workspace's file system is full: make space, run again
+    ├── Interrupted                 exit 1  a person or the system ended the run: run again to go on
     └── CasaError                   exit 1  CASA raised an exception
         ├── CasaCrashed             exit 1  CASA's process died; worth one retry
         └── CasaTimeout             exit 1  CASA's process ran over its limit; worth one retry
@@ -54,6 +56,14 @@ class GateFailed(CalibrationError):
 
 class SolveError(CalibrationError):
     """Raise when a solve returns but its table is missing or unreadable. A retry cannot help."""
+
+
+class DiskFull(CalibrationError):
+    """Raise when a write failed for want of space. A retry helps once there is some; finished steps are kept."""
+
+
+class Interrupted(CalibrationError):
+    """Raise, or note, when the run was cancelled or its process told to end. Running again goes on from the ledger."""
 
 
 class CasaError(CalibrationError):

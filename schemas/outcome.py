@@ -8,9 +8,11 @@ from typing import Any, Literal
 from pydantic import Field
 
 from schemas.gates import GateReport
+from schemas.holds import Decision, Hold
 from schemas.inspection import RoleDecision
 from schemas.record import Record
 from schemas.results import ImageSummary, ModelFlux, TrialPhase
+from schemas.runs import RunNote
 from schemas.solutions import SolveCounts
 from schemas.steps import Step
 
@@ -228,6 +230,14 @@ class Outcome(Record):
     """Calibrators' flux densities per spw; the same numbers as ``fluxes.csv`` in the workspace."""
     catalogue: tuple[CatalogueRange, ...] = ()
     """Ranges of the calibrators that are known."""
+    decisions: tuple[Decision, ...] = ()
+    """What persons decided at holds, as far as it applied to this run."""
+    hold: Hold | None = None
+    """The question this run waits for, where it is held and can be answered in the Prefect UI."""
+    go_on: tuple[str, ...] = ()
+    """Commands with which a held run can go on from the command line."""
+    earlier_runs: tuple[RunNote, ...] = ()
+    """Earlier runs of this observation in this workspace, oldest first."""
     crash: Crash | None = None
     """What crashed, where something did."""
     trial: tuple[TrialPhase, ...] = ()

@@ -214,6 +214,24 @@ class ImageParams(Record):
     """Time limit of each CASA call of this step [s]."""
 
 
+class PlotParams(Record):
+    """The guide's plots, drawn beside the calibration; nothing of it depends on them."""
+
+    enabled: bool = True
+    """False draws none."""
+    timeout_s: Positive = 600.0
+    """Time limit of one lot of plots [s]; a plot takes under a second, on a large observation several."""
+    finish_s: Positive = 120.0
+    """How long the run waits at its end for plots still to be drawn [s]; those left then are noted as missing."""
+
+
+class HoldParams(Record):
+    """How long a gate with the action ``hold`` waits for a person."""
+
+    timeout_hours: Positive = 72.0
+    """Without an answer for so long the run is stopped [h]: a weekend."""
+
+
 class Parameters(Record):
     """Every parameter of a run, by step, and every bound, by gate."""
 
@@ -249,3 +267,7 @@ class Parameters(Record):
     """First images."""
     gates: GatePolicy = GatePolicy()
     """Bounds of the gates and what a failure does."""
+    hold: HoldParams = HoldParams()
+    """Holds."""
+    plots: PlotParams = PlotParams()
+    """Plots."""

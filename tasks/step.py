@@ -13,7 +13,7 @@ from prefect.states import Completed
 
 from schemas.errors import CasaCrashed, CasaError, CasaTimeout
 from schemas.record import Record
-from tasks import ms_state
+from tasks import disk, ms_state
 from tasks.workspace import fingerprint
 
 if TYPE_CHECKING:
@@ -71,7 +71,8 @@ def step(
                 message = f"reused: finished {held.finished}, nothing it depends on has changed"
                 reused = record.model_validate(held.record)
                 return cast("R", Completed(name=REUSED, message=message, data=reused))
-            return _run_afresh(calibration, name, key, lambda: function(calibration, *inputs, **_named))
+            with disk.watched(calibration.workspace.root, name):
+                return _run_afresh(calibration, name, key, lambda: function(calibration, *inputs, **_named))
 
         return task(
             name=name, cache_policy=NO_CACHE, retries=1, retry_condition_fn=_worth_a_retry, retry_delay_seconds=0

@@ -56,6 +56,11 @@ class Workspace:
         return self.root / "records"
 
     @property
+    def plots(self) -> Path:
+        """Pictures, and an index of each maker's."""
+        return self.root / "plots"
+
+    @property
     def logs(self) -> Path:
         """One CASA log per call."""
         return self.root / "logs"
@@ -71,6 +76,11 @@ class Workspace:
         return self.root / "outcome.json"
 
     @property
+    def report(self) -> Path:
+        """The last run's report, for people."""
+        return self.root / "report.html"
+
+    @property
     def request(self) -> Path:
         """The observation file that reproduces the last run."""
         return self.root / "observation.yaml"
@@ -82,7 +92,7 @@ class Workspace:
 
     def create(self) -> None:
         """Make the folders that are not there yet."""
-        for folder in (self.ms, self.caltables, self.products, self.records, self.logs):
+        for folder in (self.ms, self.caltables, self.products, self.records, self.plots, self.logs):
             folder.mkdir(parents=True, exist_ok=True)
 
     def relative(self, path: Path) -> Path:

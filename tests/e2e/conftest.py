@@ -177,3 +177,13 @@ def emerlin(gatecal, tiny, tmp_path_factory) -> Ran:
     command = gatecal(*arguments, "--workspace", workspace)
     assert command.code == 0, command.output
     return Ran(command, workspace / "tiny", arguments)
+
+
+@pytest.fixture(scope="session")
+def demo(gatecal, tmp_path_factory) -> Ran:
+    """The e-MERLIN demo, run once as a user runs it; never changed by a test."""
+    workspace = tmp_path_factory.mktemp("demo")
+    arguments = ("demo", "--data", "emerlin")
+    command = gatecal(*arguments, "--workspace", workspace)
+    assert command.code == 0, command.output
+    return Ran(command, workspace / "emerlin", arguments)

@@ -226,3 +226,20 @@ def wait_for(condition, process: subprocess.Popen[str] | None = None):
 
 def alive(processes: list[ProcessIdentity]) -> list[ProcessIdentity]:
     return [process for process in processes if process.alive()]
+
+
+def stopped_solve(root: Path) -> Holder | None:
+    """Stop CASA in the middle of a workspace's first gaincal; return who holds it, or None if that is not under way.
+
+    What happens next is then certain to happen in mid-call, however busy the machine is.
+    """
+    found = holder(root)
+    logs = sorted((root / "logs").glob("*-gaincal.log"))
+    if found is None or not found.workers or not logs or "Begin Task" not in logs[0].read_text(errors="replace"):
+        return None
+    for number, stopped in ((signal.SIGSTOP, True), (signal.SIGCONT, False)):
+        for worker in alive(list(found.workers)):
+            os.kill(worker.pid, number)
+        if stopped and alive(list(found.workers)) and "End Task" not in logs[0].read_text(errors="replace"):
+            return found
+    return None

@@ -49,15 +49,12 @@ class Loop:
 
 
 @pytest.fixture(scope="module")
-def loop(gatecal, tmp_path_factory) -> Loop:
-    """The demo, run once as a user runs it."""
-    workspace = tmp_path_factory.mktemp("demo")
-    command = gatecal("demo", "--data", "emerlin", "--workspace", workspace)
-    assert command.code == 0, command.output
-    (vis,) = (workspace / "simulated").glob("*.ms")
+def loop(demo) -> Loop:
+    """The demo and its truth."""
+    (vis,) = (demo.root.parent / "simulated").glob("*.ms")
     truth = SimulationTruth.model_validate_json(vis.with_name(f"{vis.name}.truth.json").read_text())
     with np.load(vis.with_name(truth.table)) as arrays:
-        return Loop(workspace / "emerlin", outcome(workspace / "emerlin"), truth, dict(arrays))
+        return Loop(demo.root, outcome(demo.root), truth, dict(arrays))
 
 
 def test_the_demo_is_clean_and_no_gate_warns(loop):

@@ -91,11 +91,11 @@ def crashed(ngc5921, tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def roots(ngc5921, emerlin, stopped, crashed, tmp_path_factory) -> dict[str, Path]:
+def roots(ngc5921, demo, stopped, crashed, tmp_path_factory) -> dict[str, Path]:
     """Each run's workspace with its report, copied where it is another test's."""
     copies = tmp_path_factory.mktemp("reports")
     found = {"crashed": crashed}
-    for name, ran in (("ngc5921", ngc5921), ("emerlin", emerlin), ("stopped", stopped)):
+    for name, ran in (("ngc5921", ngc5921), ("emerlin", demo), ("stopped", stopped)):
         (copies / name).mkdir()
         found[name] = copy_workspace(ran.root, copies / name)
     for root in found.values():

@@ -45,7 +45,7 @@ def told(observation, tmp_path, state):
         (Completed(), "passed", 0),
         (Completed(name="QA Warning"), "warned", 0),
         (Failed(name="QA Failed", message="m"), "stopped", 3),
-        (Failed(name="QA Failed", message="m"), "held", 3),
+        (Failed(name="QA Held", message="m"), "held", 4),
     ],
 )
 def test_a_run_that_came_to_a_verdict_shows_its_numbers(observation, finished, tmp_path, state, verdict, code):
@@ -77,7 +77,7 @@ def test_a_run_without_a_verdict_says_why_in_one_line(observation, tmp_path, sta
         ("passed", "Completed", True),
         ("warned", "QA Warning", True),
         ("stopped", "QA Failed", False),
-        ("held", "QA Failed", False),
+        ("held", "QA Held", False),
     ],
 )
 def test_the_state_of_a_run_is_named_for_its_verdict(verdict, name, completed):

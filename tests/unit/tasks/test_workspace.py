@@ -21,7 +21,14 @@ def workspace(tmp_path):
 
 
 def test_the_folders_of_the_design_are_made(workspace):
-    assert {path.name for path in workspace.root.iterdir()} == {"ms", "caltables", "products", "records", "logs"}
+    assert {path.name for path in workspace.root.iterdir()} == {
+        "ms",
+        "caltables",
+        "products",
+        "records",
+        "logs",
+        "plots",
+    }
 
 
 def test_the_working_measurement_set_has_the_observations_name(workspace):

@@ -1,0 +1,88 @@
+"""The runs of one observation, visible as such: links to the earlier ones, tags in Prefect, one start step per run."""
+
+from __future__ import annotations
+
+import contextlib
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from prefect.client.orchestration import get_client
+from prefect.context import FlowRunContext
+from prefect.settings import get_current_settings
+from prefect.utilities.urls import url_for
+from pydantic import ValidationError
+
+from schemas.runs import RunNote, RunNotes
+from schemas.whole import write_whole
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from uuid import UUID
+
+    from prefect.client.schemas.objects import FlowRun
+
+    from schemas.steps import Step
+
+FILE = "runs.json"
+"""In the observation's workspace."""
+MOST = 200
+"""Runs that are remembered."""
+
+
+def current_run() -> FlowRun | None:
+    """Return Prefect's record of this run; None outside of one."""
+    context = FlowRunContext.get()
+    return None if context is None else context.flow_run
+
+
+def run_url(flow_run: UUID | None) -> str:
+    """Return a run's address in the Prefect UI; empty for a server that ends with the run."""
+    if not flow_run or get_current_settings().api.url is None:
+        return ""
+    return url_for("flow-run", obj_id=flow_run) or ""
+
+
+def read_runs(root: Path) -> tuple[RunNote, ...]:
+    """Return the runs of a workspace, oldest first; none where they cannot be read: they are for people only."""
+    with contextlib.suppress(OSError, ValidationError):
+        return RunNotes.model_validate_json((root / FILE).read_bytes()).runs
+    return ()
+
+
+def start_step(root: Path, flow_run: UUID | None, from_step: Step | None) -> Step | None:
+    """Return the step to start from: once a run has begun there, a retry or resumption of it goes on instead."""
+    begun = any(note.flow_run == str(flow_run) for note in read_runs(root))
+    return None if begun and flow_run is not None else from_step
+
+
+def note_start(root: Path, flow_run: UUID | None, from_step: Step | None) -> tuple[RunNote, ...]:
+    """Note that a run has taken the workspace; return the runs before it."""
+    runs = read_runs(root)
+    own = "" if flow_run is None else str(flow_run)
+    earlier = tuple(note for note in runs if not own or note.flow_run != own)
+    if earlier == runs:
+        note = RunNote(flow_run=own, url=run_url(flow_run), started=datetime.now(UTC), from_step=from_step)
+        _write(root, (*runs, note))
+    return earlier
+
+
+def note_verdict(root: Path, flow_run: str, verdict: str) -> None:
+    """Note what a run came to."""
+    runs = tuple(note.evolve(verdict=verdict) if note.flow_run == flow_run else note for note in read_runs(root))
+    _write(root, runs)
+
+
+def _write(root: Path, runs: tuple[RunNote, ...]) -> None:
+    write_whole(root / FILE, RunNotes(runs=runs[-MOST:]).model_dump_json(indent=1))
+
+
+def tag_run(name: str, root: Path) -> None:
+    """Tag this run in Prefect: ``observation:<name>``, and ``rerun`` where the observation has earlier runs."""
+    run = current_run()
+    if run is None:
+        return
+    again = any(note.flow_run != str(run.id) for note in read_runs(root))
+    tags = {*run.tags, f"observation:{name}", *(["rerun"] if again else [])}
+    if tags != {*run.tags}:
+        with contextlib.suppress(Exception), get_client(sync_client=True) as client:  # tags are no reason to fail
+            client.update_flow_run(run.id, tags=sorted(tags))

@@ -1,0 +1,196 @@
+"""The service on a real server with a real worker: up, two data sets, fired twice, a kill in mid-run, down."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from flows import keeper, processes
+from flows.service import check_port
+from schemas.service import SERVICE_FOLDER
+from tests.e2e.conftest import environment
+from tests.e2e.running import Finished, Gatecal, holder, outcome
+
+pytestmark = [pytest.mark.casa, pytest.mark.slow]
+
+QUICK = "{image.enabled: false, trial.enabled: false}"
+ENDED = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
+UP_S, NIGHT_S, DOWN_S = 300.0, 900.0, 90.0
+RESUMED_S = 900.0
+"""A killed run goes on without a person within 15 minutes."""
+
+
+class Service:
+    """A service in a folder of its own, on a free port."""
+
+    def __init__(self, folder: Path, gatecal: Gatecal) -> None:
+        self.workspace, self.inbox, self._gatecal = folder / "observations", folder / "inbox", gatecal
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.folder = self.workspace / SERVICE_FOLDER
+
+    def up(self) -> Finished:
+        return self._gatecal("up", "--workspace", self.workspace, "--inbox", self.inbox, "--port", str(self.port))
+
+    def down(self) -> Finished:
+        return self._gatecal("down", "--workspace", self.workspace)
+
+    def ask(self, path, body=None):
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.port}/api/{path}",
+            data=None if body is None else json.dumps(body).encode(),
+            headers={"Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
+            return json.loads(answer.read() or b"null")
+
+    def fire(self):
+        """Start `nightly` as the schedule does, and return the run's id."""
+        deployment = self.ask("deployments/name/nightly/nightly")
+        return self.ask(f"deployments/{deployment['id']}/create_flow_run", {})["id"]
+
+    def ended(self, run, patience_s=NIGHT_S):
+        return self.wait(lambda: (found := self.ask(f"flow_runs/{run}"))["state_type"] in ENDED and found, patience_s)
+
+    def calibrations(self):
+        chosen = {"flows": {"name": {"any_": ["calibrate"]}}}
+        return {run["name"]: run for run in self.ask("flow_runs/filter", chosen)}
+
+    def wait(self, condition, patience_s):
+        deadline = time.monotonic() + patience_s
+        while time.monotonic() < deadline:
+            if found := condition():
+                return found
+            time.sleep(1)
+        raise AssertionError(f"waited {patience_s:g} s in vain; logs in {self.folder / 'logs'}")
+
+    def mark(self):
+        return keeper.read_state(self.folder).mark
+
+    def process(self, name):
+        return next(entry.pid for entry in keeper.read_state(self.folder).processes if entry.name == name)
+
+
+@pytest.fixture(scope="module")
+def service(home, tmp_path_factory, uvfits, tiny):
+    """A service that is up, with two data sets and a few hostile names in its inbox."""
+    folder = tmp_path_factory.mktemp("service")
+    extra = {"GATECAL_QUIET_MINUTES": "0.05", "GATECAL_MIN_FREE_GB": "0"}
+    one = Service(folder, Gatecal(environment(home) | extra, folder))
+    one.inbox.mkdir()
+    shutil.copy(uvfits, one.inbox / "ngc5921.fits")
+    (one.inbox / "ngc5921.yaml").write_text(f"profile: vla\noverrides: {QUICK}\n")
+    shutil.copytree(tiny.with_suffix(".ms"), one.inbox / "tiny.ms")
+    shutil.copy(f"{tiny.with_suffix('.ms')}.flagcmd.txt", one.inbox / "tiny.ms.flagcmd.txt")
+    overrides = QUICK.replace("{", "{flag.bad_times: tiny.ms.flagcmd.txt, ")
+    lines = tiny.read_text().splitlines()
+    roles = "\n".join(lines[lines.index("roles:") :])
+    (one.inbox / "tiny.yaml").write_text(f"profile: emerlin\noverrides: {overrides}\n{roles}\n")
+    (one.inbox / "secret.ms").symlink_to("/etc/passwd")
+    (one.inbox / "$(touch x).fits").write_bytes(uvfits.read_bytes()[:3_000_000])
+    (one.inbox / "cut.fits").write_bytes(uvfits.read_bytes()[:3_000_000])
+    try:
+        began = one.up()
+        assert began.code == 0, began.output
+        assert began.seconds < UP_S
+        yield one
+    finally:
+        ended = one.down()
+        assert ended.code == 0, ended.output
+        for large in (one.inbox, *(path.parent for path in one.workspace.glob("*/outcome.json"))):
+            shutil.rmtree(large, ignore_errors=True)  # the service's logs stay, for who asks why
+
+
+@pytest.fixture(scope="module")
+def first_night(service):
+    """Fire twice at once; the worker and its run are killed in the middle of the second calibration."""
+    runs = [service.fire(), service.fire()]
+    service.wait(lambda: outcome_of(service, "ngc5921") or outcome_of(service, "tiny"), NIGHT_S)
+    last = "tiny" if outcome_of(service, "ngc5921") else "ngc5921"
+    root = service.workspace / last
+    service.wait(lambda: (held := holder(root)) and held.workers and list(root.glob("logs/*gaincal*")), NIGHT_S)
+    for pid in (service.process("worker-1"), holder(root).process.pid):
+        os.kill(pid, signal.SIGKILL)
+    killed = time.monotonic()
+    service.wait(lambda: outcome_of(service, last), RESUMED_S)
+    return {"runs": [service.ended(run) for run in runs], "killed": last, "took": time.monotonic() - killed}
+
+
+def outcome_of(service, name):
+    path = service.workspace / name / "outcome.json"
+    return outcome(path.parent) if path.exists() else None
+
+
+def test_up_again_says_what_is_up_and_starts_nothing(service):
+    before = keeper.read_state(service.folder)
+    again = service.up()
+    assert (again.code, "is up already" in again.output) == (0, True)
+    assert keeper.read_state(service.folder) == before
+
+
+def test_the_server_is_reached_from_this_machine_alone(service):
+    listening = Path("/proc/net/tcp").read_text().splitlines()
+    ours = [line.split()[1] for line in listening if line.split()[1].endswith(f":{service.port:04X}")]
+    assert ours
+    assert all(address.startswith("0100007F:") for address in ours)
+
+
+def test_both_data_sets_are_calibrated_though_worker_and_run_were_killed(service, first_night):
+    assert {name: outcome_of(service, name)["verdict"] for name in ("ngc5921", "tiny")} == {
+        "ngc5921": "passed",
+        "tiny": "passed",
+    }
+    assert first_night["took"] < RESUMED_S
+    assert list((service.workspace / "ngc5921" / "products").glob("*.ms"))
+    assert list((service.workspace / "tiny" / "products").glob("*.ms"))
+
+
+def test_the_killed_run_is_the_same_run_resumed_from_its_ledger(service, first_night):
+    run = service.calibrations()[first_night["killed"]]
+    assert (run["state_name"], run["state"]["message"]) == ("Completed", f"{first_night['killed']}: passed")
+    assert "resumed-1" in run["tags"]
+    reused = [step["step"] for step in outcome_of(service, first_night["killed"])["steps"] if step["reused"]]
+    assert "ingest" in reused
+
+
+def test_each_was_begun_once_though_two_fired_at_once(service, first_night):
+    assert set(service.calibrations()) == {"ngc5921", "tiny"}
+    assert len(service.ask("flow_runs/filter", {"flows": {"name": {"any_": ["calibrate"]}}})) == 2
+
+
+def test_what_cannot_be_calibrated_is_in_the_table_with_its_reason(service, first_night):
+    (table,) = service.ask("artifacts/latest/filter", {"artifacts": {"key": {"any_": ["nightly"]}}})
+    rows = {row["entry"]: row for row in json.loads(table["data"])}
+    states = {name: row["state"] for name, row in rows.items()}
+    assert states["secret.ms"] == "refused"
+    assert states["$(touch x).fits"] == "refused"
+    assert states["cut.fits"] == "unreadable"
+    assert "Fetch it again" in rows["cut.fits"]["reason"]
+
+
+def test_fired_again_nothing_is_done_twice(service, first_night):
+    before = {name: outcome_of(service, name)["provenance"]["finished"] for name in ("ngc5921", "tiny")}
+    again = service.ended(service.fire())
+    assert again["state_type"] == "COMPLETED"
+    assert "0 begun" in again["state"]["message"]
+    assert len(service.ask("flow_runs/filter", {"flows": {"name": {"any_": ["calibrate"]}}})) == 2
+    assert {name: outcome_of(service, name)["provenance"]["finished"] for name in before} == before
+
+
+def test_down_leaves_no_process(service, first_night):
+    mark = service.mark()
+    assert processes.marked(mark)
+    ended = service.down()
+    assert (ended.code, processes.marked(mark)) == (0, [])
+    assert ended.seconds < DOWN_S
+    check_port("127.0.0.1", service.port)
+    assert "was down already" in service.down().output
