@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 from prefect import flow, get_run_logger
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
-from pydantic import Field
 
 from flows import holds, progress
 from flows.conclude import conclude
 from flows.decisions import read_decisions, spend, standing
+from flows.forms import titled
 from flows.interruption import interrupted
 from flows.plots import Plotter
 from flows.prepare import prepared, workspace_of
@@ -73,13 +73,13 @@ def recipe(run: Run) -> None:
 
 @flow(name="calibrate", flow_run_name="{observation.name}")
 def calibrate(
-    observation: Observation,
-    workspace: Annotated[Path, Field(title="Workspaces", description="Folder of the workspaces.")] = WORKSPACE,
+    observation: Annotated[Observation, titled("Observation", "Where the data are, who is what, whom to mail.")],
+    workspace: Annotated[Path, titled("Workspaces", "Folder of the workspaces.")] = WORKSPACE,
     from_step: Annotated[
-        Step | None, Field(title="From step", description="Run this step and all after it again.")
+        Step | None, titled("From step", "Run this step and all after it again; what is before it is reused.")
     ] = None,
     overrides: Annotated[
-        dict[str, Any], Field(title="Overrides", description="Parameters and bounds by dotted name, for this run.")
+        dict[str, Any], titled("Overrides", 'Parameters and bounds for this run: {"gains.solint": "30s"}.')
     ] = {},  # noqa: B006 - Prefect shows it in the form; it is never changed
 ) -> State[Any]:
     """Calibrate one observation from raw data to split targets.

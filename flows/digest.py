@@ -16,6 +16,7 @@ from prefect.states import Completed
 from flows.claims import ClaimBook
 from flows.forms import titled
 from flows.mailing import mail_digest
+from flows.publish import publish_settled
 from schemas.service import SERVICE_FOLDER
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ def mail_settled(
     -------
     How many it tells of, and in a sentence what became of it. Where mail failed, the next digest tells of them again.
     """
+    publish_settled(workspace)
     settled = [claim for claim in book.open() if is_settled(client, claim)]
     if not settled:
         return 0, "nothing new to tell"

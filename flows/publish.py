@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from prefect.cache_policies import NO_CACHE
 
 from flows import progress
 from flows.history import draw_history, record_run
+from flows.holds import settle_expired_holds
 from flows.mailing import mail_outcome
 from schemas.mail import MailResult
 
@@ -74,9 +76,9 @@ class SolutionPlots:
 def publish(run: Run, outcome: Outcome) -> None:
     """Write the run into the history, draw its plots and write its report; the workspace is still ours."""
     root = run.calibration.workspace.root
-    _noted("history", lambda: _history(run, outcome))
+    _noted("history", partial(_history, run, outcome))
     _noted("plots", run.solution_plots.finish)
-    _noted("report", lambda: _report(root))
+    _noted("report", partial(_report, root))
 
 
 def send_mail(root: Path) -> None:
@@ -84,6 +86,13 @@ def send_mail(root: Path) -> None:
     result: MailResult = _mail(root)
     if result.status not in {"off", "nobody", "not set up"}:
         progress.current().noted(result.note)
+
+
+def publish_settled(workspaces: Path) -> None:
+    """End the holds that nobody has answered in time, and tell whom it concerns."""
+    for root in settle_expired_holds(workspaces):
+        _noted("report", partial(_report, root))
+        send_mail(root)
 
 
 def _history(run: Run, outcome: Outcome) -> None:
