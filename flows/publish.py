@@ -41,15 +41,18 @@ class SolutionPlots:
     ----------
     root
         The observation's workspace.
+    enabled
+        False makes every call do nothing.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, enabled: bool = True) -> None:
         self._root = root
+        self._enabled = enabled
         self._process: subprocess.Popen[bytes] | None = None
 
     def begin(self) -> None:
         """Start drawing what the records so far give; returns at once."""
-        if self._process is None:
+        if self._enabled and self._process is None:
             command = ["nice", "-n", str(NICENESS), sys.executable, "-m", "qa.plots", str(self._root)]
             silent = subprocess.DEVNULL
             with contextlib.suppress(OSError):
@@ -60,7 +63,8 @@ class SolutionPlots:
         from qa.plots.draw import draw_plots
 
         self.end(DRAWING_S)
-        draw_plots(self._root)
+        if self._enabled:
+            draw_plots(self._root)
 
     def end(self, patience_s: float = 0.0) -> None:
         """End the process, at once or when it is done."""

@@ -68,7 +68,7 @@ class Run:
         self.hold: Hold | None = None
         self.go_on: tuple[str, ...] = ()
         self.plots = Plotter(calibration, enabled=False)
-        self.solution_plots = SolutionPlots(calibration.workspace.root)
+        self.solution_plots = SolutionPlots(calibration.workspace.root, enabled=calibration.parameters.plots.enabled)
         self._progress = progress
 
     def stage(self, act: Task[..., R], *inputs: Record) -> R:

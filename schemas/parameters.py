@@ -215,7 +215,7 @@ class ImageParams(Record):
 
 
 class PlotParams(Record):
-    """The guide's plots, drawn beside the calibration; nothing of it depends on them."""
+    """The plots, drawn beside the calibration; nothing of it depends on them."""
 
     enabled: bool = True
     """False draws none."""
