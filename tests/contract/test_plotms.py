@@ -182,14 +182,18 @@ def test_no_process_and_no_port_outlives_a_run_that_is_killed_while_plotting(cas
         env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
         stderr=subprocess.DEVNULL,
         start_new_session=True,
+        # What a shell starts in the background ignores interrupts, and so would all that it starts.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     try:
         wait_for(lambda: (tmp_path / "2.png").exists(), run)
         (program,) = ours(cache)
         ports = listening(program)
         assert ports
-    finally:
         os.kill(run.pid, number)
+        run.wait(30)
+    finally:
+        run.kill()
         run.wait(30)
     deadline = time.monotonic() + 10
     while (left := ours(cache)) and time.monotonic() < deadline:
