@@ -28,6 +28,7 @@ from flows import decisions
 from flows.runs import current_run, note_verdict, run_url
 from schemas.errors import CalibrationError, ConfigurationError, GateFailed, WorkspaceBusy
 from schemas.holds import Answer, Hold, decision_of
+from schemas.observation import rerun_command
 from schemas.outcome import Outcome
 from schemas.profiles import explain, parameters
 from schemas.whole import write_whole
@@ -142,14 +143,11 @@ def commands(run: Run, report: GateReport) -> tuple[str, ...]:
     given = getattr(run.calibration.parameters.gates, report.suite).model_dump(mode="json")["overrides"]
     failed = [check for check in report.checks if check.verdict == "stopped"]
     passed = {f"{report.gate}:{check.metric}": {"decided_by": "YOUR NAME", "reason": "WHY"} for check in failed}
-    again = (
-        f"gatecal calibrate {shlex.quote(str(root / 'observation.yaml'))} --workspace {shlex.quote(str(root.parent))}"
-    )
-    override = shlex.quote(f"gates.{report.suite}.overrides={json.dumps(given | passed)}")
-    retry = f"{again} --from {report.step} --set NAME=VALUE"
+    override = f"gates.{report.suite}.overrides={json.dumps(given | passed)}"
+    retry = shlex.join(rerun_command(root, "--from", report.step, "--set", "NAME=VALUE"))
     if any(check.observed is None for check in failed):
         return (retry,)
-    return (retry, f"{again} --set {override}")
+    return (retry, shlex.join(rerun_command(root, "--set", override)))
 
 
 # --- the file ---------------------------------------------------------------------------------------------------------

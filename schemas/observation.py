@@ -15,6 +15,9 @@ from schemas.profiles import ProfileName, explain
 from schemas.quantities import Name
 from schemas.record import Record
 
+REQUEST = "observation.yaml"
+"""The observation file that a run leaves in its workspace; it reproduces the run."""
+
 
 class RequestedRoles(Record):
     """The fields' roles as a person names them; names as in the data."""
@@ -110,3 +113,8 @@ def observation_text(observation: Observation) -> str:
     """Return an observation as the text of an observation file."""
     content = observation.model_dump(mode="json", exclude_defaults=True)
     return yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=120)
+
+
+def rerun_command(root: Path, *options: str) -> tuple[str, ...]:
+    """Return the words of the command that runs the observation of the workspace `root` again."""
+    return ("gatecal", "calibrate", str(root / REQUEST), *options, "--workspace", str(root.parent))

@@ -7,6 +7,7 @@ import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from schemas.observation import REQUEST
 from schemas.whole import write_whole
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ class Workspace:
     @property
     def request(self) -> Path:
         """The observation file that reproduces the last run."""
-        return self.root / "observation.yaml"
+        return self.root / REQUEST
 
     @property
     def fluxes(self) -> Path:

@@ -11,6 +11,7 @@ from qa.mail.measures import Rows, flux_rows, image_rows, target_lines, targets_
 from qa.mail.problems import Problem, problems
 from qa.words import gate_title, profile_title, step_title, verdict_words
 from schemas.mail import one_line
+from schemas.observation import rerun_command
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -202,11 +203,11 @@ def web_link(address: str) -> str:
     return clean if clean.startswith(("https://", "http://")) and " " not in clean else ""
 
 
-def rerun_command(outcome: Outcome, root: Path, found: tuple[Problem, ...]) -> tuple[str, ...]:
+def rerun_words(outcome: Outcome, root: Path, found: tuple[Problem, ...]) -> tuple[str, ...]:
     """Return the command that runs the observation again from where it went wrong, word by word, quoted."""
     first = wrong_step(outcome, found)
     again = ("--from", first) if first else ()
-    words = ("gatecal", "calibrate", str(root / "observation.yaml"), *again, "--workspace", str(root.parent))
+    words = rerun_command(root, *again)
     return tuple(shlex.quote(word) for word in words)
 
 
@@ -227,7 +228,7 @@ def commands(outcome: Outcome, root: Path, found: tuple[Problem, ...]) -> tuple[
     step = wrong_step(outcome, found)
     label = "To run it again with other parameters, add --set NAME=VALUE; only what that changes is done again:"
     return (
-        (f"To run it again from there ({step_title(step)}):" if step else label, rerun_command(outcome, root, found)),
+        (f"To run it again from there ({step_title(step)}):" if step else label, rerun_words(outcome, root, found)),
     )
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from qa.report.view import Command
 from qa.words import step_title
+from schemas.observation import rerun_command
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,14 +21,10 @@ def rerun(root: Path, step: str, anchor: str, lead: str = "", options: Sequence[
 
     `options` are assignments for ``--set``.
     """
-    request = root / "observation.yaml"
-    lines = [
-        ("gatecal", "calibrate", str(request)),
-        *([("--from", step)] if step else []),
-        *(("--set", option) for option in options),
-        ("--workspace", str(root.parent)),
-    ]
-    text = " \\\n  ".join(shlex.join(line) for line in lines)
+    again = ["--from", step] if step else []
+    words = rerun_command(root, *again, *(word for option in options for word in ("--set", option)))
+    # Each option on a line of its own.
+    text = " ".join(f"\\\n  {word}" if word.startswith("--") else shlex.quote(word) for word in words)
     return Command(anchor=anchor, lead=lead or f"Run again from “{step_title(step)}”:", text=text)
 
 

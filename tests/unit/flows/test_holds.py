@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -242,8 +243,8 @@ def test_without_a_deployment_the_commands_to_go_on_are_given(run):
     assert isinstance(holds.held_or_stopped(run, GateFailed("gate delay")), GateFailed)
     retry, override = run.go_on
     root = run.calibration.workspace.root
-    assert retry == f"gatecal calibrate {root}/observation.yaml --workspace {root.parent} --from delay --set NAME=VALUE"
-    given = json.loads(override.partition("gates.delay.overrides=")[2].rstrip("'"))
+    assert retry == f"gatecal calibrate {root}/observation.yaml --from delay --set NAME=VALUE --workspace {root.parent}"
+    given = json.loads(shlex.split(override)[4].partition("gates.delay.overrides=")[2])
     assert given["delay:magnitude"] == {"decided_by": "YOUR NAME", "reason": "WHY"}
     assert given["scatter"]["reason"] == "older"
     assert run.hold is None
