@@ -24,6 +24,10 @@ PATIENCE_S = 600.0
 POLL_S = 0.005
 
 
+HISTORY = ("history.sqlite", "history.sqlite-wal", "history.sqlite-shm")
+"""What the history keeps beside the workspaces; SQLite removes the last two when nobody has it open."""
+
+
 @dataclass(frozen=True)
 class Finished:
     """A command that has ended."""

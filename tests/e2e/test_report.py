@@ -39,7 +39,7 @@ ONLY_FAULTS = {"resultTypes": ["violations"]}
 SERIOUS = {"serious", "critical"}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium():
     """Debian's Chromium, driven by Playwright."""
     path = os.environ.get("GATECAL_CHROMIUM") or shutil.which("chromium")
