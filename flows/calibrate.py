@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,12 +16,11 @@ from flows.conclude import conclude
 from flows.decisions import read_decisions, spend, standing
 from flows.forms import titled
 from flows.interruption import interrupted
-from flows.plots import Plotter
 from flows.prepare import prepared, workspace_of
 from flows.publish import publish, send_mail
 from flows.run import Run
-from flows.runs import current_run, note_start, note_verdict, start_step, tag_run
-from schemas.errors import CalibrationError, ConfigurationError, DataUnusable, GateFailed, Interrupted
+from flows.runs import note_start, run_id, start_step, tag_run
+from schemas.errors import CalibrationError, ConfigurationError, DataUnusable, GateFailed
 from schemas.holds import Hold
 from schemas.observation import Observation
 from schemas.outcome import Outcome
@@ -42,7 +42,6 @@ from tasks.working_set import ingest_data, inspect_data
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from uuid import UUID
 
 WORKSPACE = Path("observations")
 """Folder of the workspaces, where none is given."""
@@ -91,19 +90,13 @@ def calibrate(
     root = workspace_of(observation, workspace).root
     tag_run(observation.name, root)
     try:
-        found = attempt(observation, workspace, from_step, overrides)
+        with ExitStack() as once_free:
+            found = attempt(observation, workspace, from_step, overrides, once_free)
     except (ConfigurationError, DataUnusable) as error:
         return Failed(name="Refused", message=str(error))
     except CalibrationError as error:
         get_run_logger().error("%s", error)
-        if not isinstance(error, Interrupted):  # who cancels a run knows, and the worker grants seconds
-            send_mail(root)
         return Failed(name="Crashed", message=f"{type(error).__name__}: {error}")
-    except Exception:
-        send_mail(root)
-        raise
-    # Only now, that the workspace is free again: a slow mail server takes its time.
-    send_mail(root)
     hold = found if isinstance(found, Hold) else found.hold
     if hold is not None:
         holds.suspend(hold)
@@ -111,34 +104,38 @@ def calibrate(
 
 
 def attempt(
-    observation: Observation, workspace: Path, from_step: Step | None, overrides: Mapping[str, Any]
+    observation: Observation,
+    workspace: Path,
+    from_step: Step | None,
+    overrides: Mapping[str, Any],
+    once_free: ExitStack,
 ) -> Outcome | Hold:
     """Run the recipe with what persons have decided, and conclude it.
+
+    What is due when the workspace is free again, for a slow mail server takes its time, goes into `once_free`.
 
     Returns
     -------
     The outcome; or the question once more, where the answer to it would not do.
     """
-    root, own = workspace_of(observation, workspace).root, flow_run()
+    root, own = workspace_of(observation, workspace).root, run_id()
     again = holds.take_up(root, own, observation)
     if again is not None:
         return again
     source = identify(observation.data).fingerprint
-    stands = standing(observation, overrides, read_decisions(root), str(own), source)
+    stands = standing(observation, overrides, read_decisions(root), own, source)
     may_take = partial(holds.refuse_held, flow_run=own)
     begin = start_step(root, own, from_step)
     with watched(root), prepared(observation, workspace, stands.overrides, begin, may_take=may_take) as calibration:
         run = Run(calibration, progress.current())
-        run.plots = Plotter(calibration)
         run.decisions, run.earlier = stands.decisions, note_start(root, own, from_step)
         holds.release(root, own)
-        outcome = concluded(run, stands.overrides)
-        note_verdict(root, str(own), outcome.verdict)
-        spend(root, str(own))
+        outcome = concluded(run, stands.overrides, once_free)
+        spend(root, own)
         return outcome
 
 
-def concluded(run: Run, overrides: Mapping[str, Any]) -> Outcome:
+def concluded(run: Run, overrides: Mapping[str, Any], once_free: ExitStack) -> Outcome:
     """Run the recipe and write down what it came to, however it ends."""
     error: BaseException | None = None
     try:
@@ -147,25 +144,24 @@ def concluded(run: Run, overrides: Mapping[str, Any]) -> Outcome:
     except GateFailed as stopped:
         error = holds.held_or_stopped(run, stopped)
     except BaseException as broken:
-        error = interrupted(broken)
-        conclude_broken(run, overrides, error)
+        run.solution_plots.end()
+        try:
+            outcome = conclude(run, overrides, interrupted(broken))
+        except OSError as unwritten:  # a full disk must not hide why the run ended
+            get_run_logger().error("the outcome could not be written: %s", unwritten)
+            raise broken from unwritten
+        if isinstance(broken, Exception):  # who cancels a run knows, and the worker grants seconds
+            published(run, outcome, once_free)
         raise
-    outcome = conclude(run, overrides, flow_run(), error)
-    publish(run, outcome)
+    outcome = conclude(run, overrides, error)
+    published(run, outcome, once_free)
     return outcome
 
 
-def conclude_broken(run: Run, overrides: Mapping[str, Any], error: BaseException) -> None:
-    """Write down what a run that broke off came to, as far as that can be written."""
-    run.solution_plots.end()
-    try:
-        outcome = conclude(run, overrides, flow_run(), error)
-    except OSError as unwritten:  # a full disk must not hide why the run ended
-        get_run_logger().error("the outcome could not be written: %s", unwritten)
-        return
-    note_verdict(run.calibration.workspace.root, str(flow_run()), outcome.verdict)
-    if isinstance(error, Exception) and not isinstance(error, Interrupted):
-        publish(run, outcome)
+def published(run: Run, outcome: Outcome, once_free: ExitStack) -> None:
+    """Publish an outcome, and have it mailed."""
+    publish(run, outcome)
+    once_free.callback(send_mail, run.calibration.workspace.root)
 
 
 def ended(outcome: Outcome) -> State[Any]:
@@ -176,9 +172,3 @@ def ended(outcome: Outcome) -> State[Any]:
     if outcome.verdict == "warned":
         return Completed(name="QA Warning", message=message)
     return Completed(message=message)
-
-
-def flow_run() -> UUID | None:
-    """Return Prefect's id of this run; None outside of one."""
-    run = current_run()
-    return None if run is None else run.id

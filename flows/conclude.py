@@ -11,7 +11,7 @@ import pandas as pd
 from prefect.artifacts import create_markdown_artifact
 
 from flows.run import Run, artifact_key
-from flows.runs import run_url
+from flows.runs import note_verdict, run_id, run_url
 from qa import outcome as numbers
 from schemas.errors import CasaError, GateFailed
 from schemas.outcome import Crash, FlagStep, Outcome, Provenance, SpwFluxDensity
@@ -22,7 +22,6 @@ from tasks.workspace import remove
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
-    from uuid import UUID
 
     from schemas.runs import RunNote
     from schemas.solutions import SolutionTable
@@ -32,7 +31,7 @@ SOLVES: tuple[Step, ...] = ("delay", "precal", "bandpass1", "gains", "bandpass2"
 """Steps that return solution tables."""
 
 
-def conclude(run: Run, overrides: Mapping[str, Any], flow_run: UUID | None, error: BaseException | None) -> Outcome:
+def conclude(run: Run, overrides: Mapping[str, Any], error: BaseException | None) -> Outcome:
     """Write the outcome of a run, however it ended.
 
     Parameters
@@ -41,15 +40,14 @@ def conclude(run: Run, overrides: Mapping[str, Any], flow_run: UUID | None, erro
         The run.
     overrides
         This run's own overrides.
-    flow_run
-        Prefect's id of the run.
     error
         What ended it, if it did not end by itself.
     """
-    outcome = build(run, overrides, flow_run, error)
+    outcome = build(run, overrides, error)
     workspace = run.calibration.workspace
     remove(workspace.report)  # an earlier run's: a mail must not carry it beside this outcome
     write_whole(workspace.outcome, outcome.model_dump_json(indent=1))
+    note_verdict(workspace.root, outcome.provenance.flow_run, outcome.verdict)
     if outcome.spw_fluxes:
         write_whole(workspace.fluxes, flux_table(outcome).to_csv(index=False))
     create_markdown_artifact(
@@ -58,7 +56,7 @@ def conclude(run: Run, overrides: Mapping[str, Any], flow_run: UUID | None, erro
     return outcome
 
 
-def build(run: Run, overrides: Mapping[str, Any], flow_run: UUID | None, error: BaseException | None) -> Outcome:
+def build(run: Run, overrides: Mapping[str, Any], error: BaseException | None) -> Outcome:
     """Return the outcome of a run from its records and tables."""
     records = run.records
     crashed = error is not None and not isinstance(error, GateFailed)
@@ -83,7 +81,7 @@ def build(run: Run, overrides: Mapping[str, Any], flow_run: UUID | None, error: 
         go_on=run.go_on,
         earlier_runs=run.earlier,
         crash=crash_of(run, error) if error is not None and crashed else None,
-        provenance=provenance(run, overrides, flow_run),
+        provenance=provenance(run, overrides),
         **from_tables(run, tables),
     )
 
@@ -158,7 +156,7 @@ def products(run: Run) -> dict[str, Path]:
     return made
 
 
-def provenance(run: Run, overrides: Mapping[str, Any], flow_run: UUID | None) -> Provenance:
+def provenance(run: Run, overrides: Mapping[str, Any]) -> Provenance:
     """Return what reproduces the run."""
     calibration = run.calibration
     observation = calibration.observation
@@ -176,8 +174,8 @@ def provenance(run: Run, overrides: Mapping[str, Any], flow_run: UUID | None) ->
         refant=calibration.refant,
         started=run.started.isoformat(timespec="seconds"),
         finished=datetime.now(UTC).isoformat(timespec="seconds"),
-        flow_run="" if flow_run is None else str(flow_run),
-        flow_run_url=run_url(flow_run),
+        flow_run=run_id(),
+        flow_run_url=run_url(),
         recipients=observation.recipients,
     )
 

@@ -25,7 +25,7 @@ from prefect.settings import get_current_settings
 from pydantic import ValidationError
 
 from flows import decisions
-from flows.runs import current_run, note_verdict, run_url
+from flows.runs import current_run, note_verdict, run_id, run_url
 from schemas.errors import CalibrationError, ConfigurationError, GateFailed, WorkspaceBusy
 from schemas.holds import Answer, Hold, decision_of
 from schemas.observation import rerun_command
@@ -86,12 +86,12 @@ def held_or_stopped(run: Run, error: GateFailed) -> GateFailed:
 
 def ask(run: Run, report: GateReport) -> Hold:
     """Write the question of a held gate down, while this run still has the workspace's lock."""
-    calibration, flow_run = run.calibration, current_run()
+    calibration = run.calibration
     asked, now = calibration.parameters, datetime.now(UTC)
     step = cast("Step", report.step)
     hold = Hold(
         observation=calibration.observation.name,
-        flow_run="" if flow_run is None else str(flow_run.id),
+        flow_run=run_id(),
         key=new_key(),
         gate=report.gate,
         suite=report.suite,
@@ -101,7 +101,7 @@ def ask(run: Run, report: GateReport) -> Hold:
         basis=decisions.basis_of(calibration.observation, asked, step, report.suite, calibration.source.fingerprint),
         since=now,
         until=now + timedelta(hours=asked.hold.timeout_hours),
-        url=run_url(None if flow_run is None else flow_run.id),
+        url=run_url(),
         api=get_current_settings().api.url or "",
     )
     write_hold(calibration.workspace.root, hold)
@@ -176,17 +176,17 @@ def read_hold(root: Path) -> Hold | None:
         raise WorkspaceBusy(msg) from error
 
 
-def release(root: Path, flow_run: UUID | None) -> None:
+def release(root: Path, flow_run: str) -> None:
     """Remove this run's own question, once it has the workspace's lock again."""
     hold = read_hold(root)
-    if hold is not None and hold.flow_run == str(flow_run):
+    if hold is not None and hold.flow_run == flow_run:
         (root / FILE).unlink()
 
 
 # --- the answer -------------------------------------------------------------------------------------------------------
 
 
-def take_up(root: Path, flow_run: UUID | None, observation: Observation) -> Hold | None:
+def take_up(root: Path, flow_run: str, observation: Observation) -> Hold | None:
     """Keep the answer to this run's own question as a decision.
 
     Returns
@@ -194,11 +194,11 @@ def take_up(root: Path, flow_run: UUID | None, observation: Observation) -> Hold
     None where there is nothing left to ask; else the question to ask once more, with why the answer was refused.
     """
     hold = read_hold(root)
-    if hold is None or hold.flow_run != str(flow_run) or any(d.key == hold.key for d in decisions.read_decisions(root)):
+    if hold is None or hold.flow_run != flow_run or any(d.key == hold.key for d in decisions.read_decisions(root)):
         return None
     keys = keyset_from_base_key(f"suspended-{hold.key}")
-    given = read_flow_run_input(keys["response"], flow_run_id=flow_run)
-    if given is None and (hold.expired() or read_flow_run_input(keys["schema"], flow_run_id=flow_run) is None):
+    given = read_flow_run_input(keys["response"], flow_run_id=UUID(flow_run))
+    if given is None and (hold.expired() or read_flow_run_input(keys["schema"], flow_run_id=UUID(flow_run)) is None):
         return None  # never asked (killed before), or retried after its time: the gate asks again
     try:
         decision = decision_of(hold, Answer.model_validate(given or {}))
@@ -215,7 +215,7 @@ def take_up(root: Path, flow_run: UUID | None, observation: Observation) -> Hold
 # --- the lock ---------------------------------------------------------------------------------------------------------
 
 
-def refuse_held(workspace: Workspace, flow_run: UUID | None) -> None:
+def refuse_held(workspace: Workspace, flow_run: str) -> None:
     """Refuse a workspace that is held for another run; a hold that has ended is settled and no longer in the way.
 
     Raises
@@ -224,7 +224,7 @@ def refuse_held(workspace: Workspace, flow_run: UUID | None) -> None:
         It is held; says by which run, since when, the question and where to answer it.
     """
     hold = read_hold(workspace.root)
-    if hold is None or hold.flow_run == str(flow_run):
+    if hold is None or hold.flow_run == flow_run:
         return
     over = why_over(hold)
     if over:

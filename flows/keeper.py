@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from flows import processes
+from flows.offline import OFFLINE
 from schemas.service import ServiceSettings, ServiceState
 from schemas.whole import write_whole
 
@@ -58,11 +59,7 @@ def environment(settings: ServiceSettings, token: str, *, server: bool = False) 
     What the operator has set goes before, but for what ties the service to its own folder and server.
     """
     given = {name: value for name, value in os.environ.items() if server or name not in SECRETS}
-    defaults = {
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        "DO_NOT_TRACK": "1",
-        "PREFECT_CLI_PROMPT": "false",
-        "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+    defaults = OFFLINE | {
         "PREFECT_WORKER_QUERY_SECONDS": "2",
         # The zombie automation lives on it (30 s is the shortest Prefect takes).
         "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",

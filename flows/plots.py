@@ -56,13 +56,11 @@ class Plotter:
     ----------
     calibration
         The observation.
-    enabled
-        False makes every call do nothing.
     """
 
-    def __init__(self, calibration: Calibration, *, enabled: bool = True) -> None:
+    def __init__(self, calibration: Calibration) -> None:
         self._calibration = calibration
-        self._enabled = enabled and calibration.parameters.plots.enabled
+        self._enabled = calibration.parameters.plots.enabled
         self._folder = calibration.workspace.plots
         self._index = self._folder / "plotms.json"
         self._halt = self._copy_folder / ".halt"

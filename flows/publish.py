@@ -24,6 +24,8 @@ from schemas.mail import MailResult
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from prefect.client.schemas.objects import State
+
     from flows.run import Run
     from schemas.outcome import Outcome
 
@@ -87,7 +89,10 @@ def publish(run: Run, outcome: Outcome) -> None:
 
 def send_mail(root: Path) -> None:
     """Mail what the last run of a workspace came to, and show what became of the mail where there was one to send."""
-    result: MailResult = _mail(root)
+    state: State[MailResult] = _mail(root, return_state=True)
+    if not state.is_completed():
+        return
+    result = state.result()
     if result.status not in {"off", "nobody", "not set up"}:
         progress.current().noted(result.note)
 

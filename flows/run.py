@@ -53,7 +53,7 @@ class Run:
     hold, go_on
         Where a gate held it: the question it waits for, or the commands with which it goes on.
     plots, solution_plots
-        Drawn beside the stages; none of the first by default.
+        Drawn beside the stages; of the first only while it is entered.
     """
 
     def __init__(self, calibration: Calibration, progress: Progress) -> None:
@@ -67,7 +67,7 @@ class Run:
         self.earlier: tuple[RunNote, ...] = ()
         self.hold: Hold | None = None
         self.go_on: tuple[str, ...] = ()
-        self.plots = Plotter(calibration, enabled=False)
+        self.plots = Plotter(calibration)
         self.solution_plots = SolutionPlots(calibration.workspace.root, enabled=calibration.parameters.plots.enabled)
         self._progress = progress
 

@@ -17,7 +17,6 @@ from schemas.whole import write_whole
 
 if TYPE_CHECKING:
     from pathlib import Path
-    from uuid import UUID
 
     from prefect.client.schemas.objects import FlowRun
 
@@ -35,11 +34,17 @@ def current_run() -> FlowRun | None:
     return None if context is None else context.flow_run
 
 
-def run_url(flow_run: UUID | None) -> str:
-    """Return a run's address in the Prefect UI; empty for a server that ends with the run."""
-    if not flow_run or get_current_settings().api.url is None:
+def run_id() -> str:
+    """Return Prefect's id of this run; empty outside of one."""
+    run = current_run()
+    return "" if run is None else str(run.id)
+
+
+def run_url() -> str:
+    """Return this run's address in the Prefect UI; empty outside of a run and for a server that ends with it."""
+    if not run_id() or get_current_settings().api.url is None:
         return ""
-    return url_for("flow-run", obj_id=flow_run) or ""
+    return url_for("flow-run", obj_id=run_id()) or ""
 
 
 def read_runs(root: Path) -> tuple[RunNote, ...]:
@@ -49,19 +54,18 @@ def read_runs(root: Path) -> tuple[RunNote, ...]:
     return ()
 
 
-def start_step(root: Path, flow_run: UUID | None, from_step: Step | None) -> Step | None:
+def start_step(root: Path, flow_run: str, from_step: Step | None) -> Step | None:
     """Return the step to start from: once a run has begun there, a retry or resumption of it goes on instead."""
-    begun = any(note.flow_run == str(flow_run) for note in read_runs(root))
-    return None if begun and flow_run is not None else from_step
+    begun = any(note.flow_run == flow_run for note in read_runs(root))
+    return None if begun and flow_run else from_step
 
 
-def note_start(root: Path, flow_run: UUID | None, from_step: Step | None) -> tuple[RunNote, ...]:
+def note_start(root: Path, flow_run: str, from_step: Step | None) -> tuple[RunNote, ...]:
     """Note that a run has taken the workspace; return the runs before it."""
     runs = read_runs(root)
-    own = "" if flow_run is None else str(flow_run)
-    earlier = tuple(note for note in runs if not own or note.flow_run != own)
+    earlier = tuple(note for note in runs if not flow_run or note.flow_run != flow_run)
     if earlier == runs:
-        note = RunNote(flow_run=own, url=run_url(flow_run), started=datetime.now(UTC), from_step=from_step)
+        note = RunNote(flow_run=flow_run, url=run_url(), started=datetime.now(UTC), from_step=from_step)
         _write(root, (*runs, note))
     return earlier
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import shlex
 from datetime import UTC, datetime, timedelta
-from uuid import UUID
 
 import pytest
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Cancelled, Completed, Failed, Paused, Running, Scheduled
 
-from flows import holds
+from flows import holds, runs
 from flows.decisions import read_decisions
 from flows.holds import HoldForm, read_hold, refuse_held, release, settle_expired_holds, take_up, write_hold
 from flows.prepare import workspace_of
@@ -24,8 +23,8 @@ from schemas.observation import Observation
 from tests.unit.flows.outcomes import check, outcome, provenance, report, stopped_check
 from tests.unit.schemas.test_holds import GOOD, hold
 
-OURS = UUID("11111111-1111-4111-8111-111111111111")
-THEIRS = UUID("22222222-2222-4222-8222-222222222222")
+OURS = "11111111-1111-4111-8111-111111111111"
+THEIRS = "22222222-2222-4222-8222-222222222222"
 LATE = {"until": datetime.now(UTC) - timedelta(minutes=1)}
 
 
@@ -53,9 +52,9 @@ def state(monkeypatch):
 
 def held(workspace, run=THEIRS, **changes):
     """Leave a held run's traces in the workspace."""
-    question = hold(flow_run=str(run), url="http://host/runs/flow-run/x", **changes)
+    question = hold(flow_run=run, url="http://host/runs/flow-run/x", **changes)
     write_hold(workspace.root, question)
-    made = provenance().evolve(flow_run=str(run))
+    made = provenance().evolve(flow_run=run)
     workspace.outcome.write_text(outcome("held", reason="gate delay: Cm", provenance=made).model_dump_json())
     return question
 
@@ -69,7 +68,7 @@ def test_a_held_workspace_is_refused_to_another_run_with_question_and_link(works
     state(found)
     with pytest.raises(WorkspaceBusy) as caught:
         refuse_held(workspace, OURS)
-    for words in (str(THEIRS), "held since", "Cm at 80 ns", "http://host/runs/flow-run/x"):
+    for words in (THEIRS, "held since", "Cm at 80 ns", "http://host/runs/flow-run/x"):
         assert words in str(caught.value)
     assert read_outcome(workspace.root).verdict == "held"
 
@@ -264,14 +263,15 @@ def test_a_gate_that_stops_is_not_asked_about_because_another_holds(run):
 
 def test_a_run_of_a_deployment_leaves_the_question_in_the_workspace(run, monkeypatch):
     flow_run = type("FlowRun", (), {"id": OURS, "deployment_id": THEIRS, "parent_task_run_id": None})()
-    monkeypatch.setattr(holds, "current_run", lambda: flow_run)
+    for module in (holds, runs):
+        monkeypatch.setattr(module, "current_run", lambda: flow_run)
     run.reports.append(report("held", stopped_check(), reason="held for a person: Cm at 80 ns"))
     holds.held_or_stopped(run, GateFailed("gate delay"))
     asked = read_hold(run.calibration.workspace.root)
     assert asked == run.hold
     assert asked.question == "gate delay after delay: Cm at 80 ns"
     assert asked.until - asked.since == timedelta(hours=72)
-    assert asked.flow_run == str(OURS)
+    assert asked.flow_run == OURS
 
 
 def test_a_run_that_a_person_stopped_says_who_and_why(run):
@@ -292,7 +292,7 @@ def test_a_run_that_a_person_stopped_says_who_and_why(run):
 def test_a_run_knows_those_before_it(tmp_path):
     assert note_start(tmp_path, OURS, None) == ()
     (earlier,) = note_start(tmp_path, THEIRS, "gains")
-    assert earlier.flow_run == str(OURS)
+    assert earlier.flow_run == OURS
     assert [note.from_step for note in read_runs(tmp_path)] == [None, "gains"]
 
 
@@ -311,4 +311,4 @@ def test_a_run_starts_from_its_step_once_and_then_goes_on(tmp_path):
 
 def test_a_completed_state_ends_a_hold_too(state):
     state(Completed())
-    assert "Completed" in holds.why_over(hold(flow_run=str(THEIRS)))
+    assert "Completed" in holds.why_over(hold(flow_run=THEIRS))

@@ -156,14 +156,14 @@ def test_flag_counts_run_from_before_any_flagging_to_after_apply(run):
 )
 def test_an_outcome_can_be_built_however_early_the_run_ended(run, error, verdict, reason):
     run.reports.append(report("warned"))
-    found = build(run, {}, "", error)
+    found = build(run, {}, error)
     assert found.verdict == verdict
     assert found.reason.startswith(reason)
 
 
 def test_a_stopped_run_is_no_crash(run):
     run.reports.append(report("stopped"))
-    assert build(run, {}, "", GateFailed("gate delay: Cm")).verdict == "stopped"
+    assert build(run, {}, GateFailed("gate delay: Cm")).verdict == "stopped"
 
 
 def test_the_page_for_prefect_shows_stages_gates_and_flux_densities():
