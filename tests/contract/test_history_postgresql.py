@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import socket
 import subprocess
 import sys
-import tempfile
 import textwrap
-import time
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import create_engine, func, make_url, select, text
-from sqlalchemy.pool import NullPool
+from sqlalchemy import func, make_url, select, text
 
 from qa.history import database as opening
 from qa.history.comparison import earlier_delays, earlier_fluxes
@@ -27,6 +21,7 @@ from qa.history.revisions import VERSION_TABLE
 from qa.history.trends import draw_trends
 from qa.history.writing import run_of, write_run
 from schemas.history import HistoryUnavailable
+from tests.contract.postgresql import engine_of, make_database, postgresql
 from tests.unit.qa.history.nights import (
     FIRST,
     outcome_on,
@@ -38,83 +33,19 @@ from tests.unit.qa.history.nights import (
 )
 
 ROOT = Path(__file__).parents[2]
-PASSWORD = "hush-7f3"  # noqa: S105 - of a server that ends with the test
-
-
-def programs() -> Path:
-    """Folder of PostgreSQL's server programs; Debian keeps them off the PATH."""
-    found = shutil.which("initdb")
-    folders = [Path(found).parent] if found else sorted(Path("/usr/lib/postgresql").glob("*/bin"))
-    if not folders:
-        if os.environ.get("CI"):
-            pytest.fail("PostgreSQL's server programs are not installed; CI must have them (Debian: postgresql)")
-        pytest.skip("PostgreSQL's server programs are not installed (Debian: apt install postgresql)")
-    return folders[-1]
-
-
-def somebody() -> list[str]:
-    """What to put before a command so that it does not run as root, which PostgreSQL refuses."""
-    return [] if os.getuid() else ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", "--"]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @pytest.fixture(scope="session")
 def server():
-    """The address of a running server, with a password."""
-    folder = programs()
-    home = Path(tempfile.mkdtemp(prefix="gatecal-pg-", dir="/tmp"))
-    (home / "password").write_text(PASSWORD)
-    if os.getuid() == 0:
-        for path in (home, home / "password"):
-            shutil.chown(path, "nobody", "nogroup")
-    data, port = home / "data", free_port()
-    made = [*somebody(), folder / "initdb", "-D", data, "-U", "observer", f"--pwfile={home}/password", "--no-sync"]
-    subprocess.run([*made, "--auth=scram-sha-256", "-E", "UTF8", "--locale=C"], check=True, capture_output=True)
-    run = [*somebody(), folder / "postgres", "-D", data, "-h", "127.0.0.1", "-p", str(port), "-k", home, "-F"]
-    with (home / "log").open("wb") as log:
-        process = subprocess.Popen(run, stdout=log, stderr=log, cwd="/")
-    url = f"postgresql://observer:{PASSWORD}@127.0.0.1:{port}"
-    try:
-        wait_for(process, url, home / "log")
-        yield url
-    finally:
-        process.terminate()  # smart shutdown would wait for clients; all of ours are gone by now
-        try:
-            process.wait(30)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        shutil.rmtree(home, ignore_errors=True)
-
-
-def engine_of(url: str):
-    return create_engine(make_url(url).set(drivername="postgresql+psycopg"), poolclass=NullPool)
-
-
-def wait_for(process, url: str, log: Path) -> None:
-    deadline = time.monotonic() + 60.0
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            engine_of(f"{url}/postgres").connect().close()
-        except Exception:
-            time.sleep(0.2)
-        else:
-            return
-    pytest.fail(f"PostgreSQL did not start: {log.read_text()[-2000:]}")
+    """The address of a running server."""
+    with postgresql() as address:
+        yield address
 
 
 @pytest.fixture
 def url(server, request) -> str:
     """The URL of a fresh database."""
-    name = f"history_{abs(hash(request.node.name))}"
-    with engine_of(f"{server}/postgres").connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
-    return f"{server}/{name}"
+    return make_database(server, f"history_{abs(hash(request.node.name))}")
 
 
 def count(database: Database) -> int:
