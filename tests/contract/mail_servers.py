@@ -131,23 +131,17 @@ def drips(connection, ended):
 
 def drops_in_mid_message(connection, ended):
     """Take the envelope and a part of the message, then close."""
-    stream = connection.makefile("rwb")
-
-    def say(line):
-        stream.write(line + b"\r\n")
-        stream.flush()
-
-    say(b"220 here")
-    for line in stream:
-        if line.upper().startswith(b"DATA"):
-            say(b"354 go on")
-            stream.read(200)
-            return
-        say(b"250 OK")
+    converse_until_data(connection).read(200)
 
 
 def hangs_in_mid_message(connection, ended):
     """Take the whole message, and never say so."""
+    converse_until_data(connection)
+    ended.wait(10)
+
+
+def converse_until_data(connection):
+    """Agree to everything up to the message; return the stream on which it comes."""
     stream = connection.makefile("rwb")
 
     def say(line):
@@ -158,9 +152,9 @@ def hangs_in_mid_message(connection, ended):
     for line in stream:
         if line.upper().startswith(b"DATA"):
             say(b"354 go on")
-            ended.wait(10)
-            return
+            break
         say(b"250 OK")
+    return stream
 
 
 def free_port():
