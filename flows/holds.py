@@ -27,7 +27,7 @@ from pydantic import ValidationError
 from flows import decisions
 from flows.runs import current_run, note_verdict, run_id, run_url
 from schemas.errors import CalibrationError, ConfigurationError, GateFailed, WorkspaceBusy
-from schemas.holds import Answer, Hold, decision_of
+from schemas.holds import UNANSWERED, Answer, Hold, decision_of
 from schemas.observation import rerun_command
 from schemas.outcome import Outcome
 from schemas.profiles import explain, parameters
@@ -269,7 +269,7 @@ def settle(root: Path, hold: Hold, why: str) -> None:
     with contextlib.suppress(FileNotFoundError, ValidationError):
         outcome = Outcome.model_validate_json(path.read_bytes())
         if outcome.verdict == "held" and outcome.provenance.flow_run == hold.flow_run:
-            stopped = outcome.evolve(verdict="stopped", reason=f"{outcome.reason}. It was held and is stopped: {why}.")
+            stopped = outcome.evolve(verdict="stopped", reason=f"{outcome.reason}. {UNANSWERED}{why}.")
             write_whole(path, stopped.model_dump_json(indent=1))
             note_verdict(root, hold.flow_run, "stopped")
     (root / FILE).unlink(missing_ok=True)

@@ -18,6 +18,9 @@ HoldAction = Literal["continue", "retry", "stop"]
 
 NOT_BLANK = r"\S"
 
+UNANSWERED = "It was held and is stopped: "
+"""What stands before the reason in the outcome of a run whose hold ended without an answer."""
+
 
 class Answer(Record):
     """What the form of a held run asks. Nothing that decides has a default: an empty answer would be taken for one."""

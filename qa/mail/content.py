@@ -10,6 +10,7 @@ from urllib.parse import quote
 from qa.mail.measures import Rows, flux_rows, image_rows, target_lines, targets_of, trust_rows
 from qa.mail.problems import Problem, problems
 from qa.words import gate_title, profile_title, step_title, verdict_words
+from schemas.holds import UNANSWERED
 from schemas.mail import one_line
 from schemas.observation import rerun_command
 
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
 
 MOST_PROBLEMS = 6
 """How many problems the mail spells out; the report has all."""
-
-UNANSWERED = "It was held and is stopped: "
-"""What stands before the reason in the outcome of a run whose hold ended without an answer."""
 
 LOG_LINES = 40
 """How much of a log's end goes into a mail about a crash [lines]."""
