@@ -1,34 +1,32 @@
-"""The only door to Great Expectations: one metric's frame against its guards and bounds, row by row.
+"""The only door to Great Expectations: one metric's frame against its bounds, row by row.
 
 Great Expectations passes several broken inputs in silence (an empty frame, an all-NaN column, infinity above a
-minimum, an expectation it does not know) and swallows exceptions into its results. Every metric is therefore also asked
-three guards, and the answer is refused unless each expectation asked came back once, evaluated.
+minimum, an expectation it does not know) and swallows exceptions into its results. Rows are therefore counted and
+numbers looked for here, and the answer is refused unless each expectation asked came back once, evaluated.
 """
 
 from __future__ import annotations
 
 import functools
 import os
-import sys
 import warnings
 from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import pandas as pd
+
 from schemas.errors import CalibrationError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-
-    import pandas as pd
+    from collections.abc import Mapping, Sequence
 
     from qa.suite import Expectation
     from schemas.gates import Severity
 
 # Great Expectations keeps its current context in a global, and warning filters are the process's: one at a time.
 _ONE_AT_A_TIME = Lock()
-
-_ROWS, _SOME_ROWS, _NOT_NULL, _FINITE = "row count", "at least one row", "not null", "finite"
 
 
 class EvaluationError(CalibrationError):
@@ -60,7 +58,7 @@ def evaluate(
     expectations: Sequence[Expectation],
     parameters: Mapping[str, float],
 ) -> Evaluation:
-    """Evaluate one metric's guards and expectations.
+    """Evaluate one metric's expectations, and whether there is a number at every place.
 
     Parameters
     ----------
@@ -78,29 +76,22 @@ def evaluate(
     EvaluationError
         An expectation was dropped, doubled, or raised.
     """
-    asked = [*_guards(places), *((entry.severity, entry.type, _arguments(entry)) for entry in expectations)]
+    asked = [(entry.severity, entry.type, _arguments(entry)) for entry in expectations]
     with _ONE_AT_A_TIME, warnings.catch_warnings():
         # Deprecations inside Great Expectations and its imports are not ours to act on at night.
         warnings.simplefilter("ignore")
         results = _validate(frame.reset_index(drop=True), asked, dict(parameters))
     answers = _by_name(results, [name for name, _, _ in asked])
-    not_numbers = frozenset(_rows(answers[_NOT_NULL])) | frozenset(_rows(answers[_FINITE]))
+    finite = np.isfinite(pd.to_numeric(frame["observed"], errors="coerce").to_numpy(dtype=float))
+    not_numbers = frozenset(np.flatnonzero(~finite).tolist())
     return Evaluation(
-        row_count_holds=bool(answers[_ROWS].success) and bool(answers[_SOME_ROWS].success),
+        row_count_holds=len(frame) == places > 0,
         not_numbers=not_numbers,
         beyond={
             entry.severity: tuple(row for row in _rows(answers[entry.severity]) if row not in not_numbers)
             for entry in expectations
         },
     )
-
-
-def _guards(places: int) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    yield _ROWS, "expect_table_row_count_to_equal", {"value": places}
-    yield _SOME_ROWS, "expect_table_row_count_to_be_between", {"min_value": 1}
-    yield _NOT_NULL, "expect_column_values_to_not_be_null", {"column": "observed"}
-    finite = {"column": "observed", "min_value": -sys.float_info.max, "max_value": sys.float_info.max}
-    yield _FINITE, "expect_column_values_to_be_between", finite
 
 
 def _arguments(entry: Expectation) -> dict[str, Any]:
