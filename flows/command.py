@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from datetime import datetime  # noqa: TC003 - typer reads it
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -11,6 +12,7 @@ import typer
 from rich.console import Console
 
 from flows import service_command
+from flows.offline import OFFLINE
 from schemas.errors import CalibrationError
 from schemas.profiles import parse_assignment
 from schemas.steps import Step
@@ -18,17 +20,13 @@ from schemas.steps import Step
 if TYPE_CHECKING:
     from schemas.observation import Observation
 
-QUIET = {
-    # Offline and quiet: nothing leaves the machine, the display is ours. What the user has set goes before.
-    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-    "DO_NOT_TRACK": "1",
-    "PREFECT_CLI_PROMPT": "false",
-    "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+QUIET = OFFLINE | {
+    # The display is ours.
     "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
     # A fresh database takes 19 s to migrate on two cores, close to Prefect's limit of 20.
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
 }
-"""Prefect's settings for a run from the command line."""
+"""Prefect's settings for a run from the command line; what the user has set goes before."""
 
 DEFAULT_WORKSPACE = Path("observations")
 
@@ -102,6 +100,14 @@ def simulate(
     preset: Annotated[str, typer.Argument(metavar="PRESET", help="tiny, demo or workshop.")],
     out: Annotated[Path, typer.Argument(metavar="OUT.ms", help="MeasurementSet to write; its truth goes beside it.")],
     seed: Annotated[int, typer.Option(help="Seed: same seed, same visibilities.")] = 0,
+    date: Annotated[
+        datetime | None,
+        typer.Option(
+            metavar="YYYY-MM-DD",
+            formats=["%Y-%m-%d"],
+            help="Night: UTC date of the first scan; 2015-05-05 if not given. Same seed, other night: same instrument.",
+        ),
+    ] = None,
     fault: Annotated[
         list[str] | None, typer.Option(metavar="NAME[:KEY=VALUE,...]", help="A fault, e.g. dead_antenna:antenna=Cm.")
     ] = None,
@@ -109,9 +115,10 @@ def simulate(
     """Simulate an e-MERLIN observation with known truth."""
     from flows.demo import make_observation, truth_file
 
-    truth = make_observation(preset, out, seed, fault or [])
+    truth = make_observation(preset, out, seed, fault or [], night=None if date is None else date.date())
     console = _console()
-    console.print(f"{out}: {truth.rows} rows, {truth.scans} scans, {truth.channels} channels per window, seed {seed}.")
+    size = f"{truth.rows} rows, {truth.scans} scans, {truth.channels} channels per window"
+    console.print(f"{out}: {size}, seed {seed}, night of {truth.night}.")
     for injected in truth.faults:
         console.print(f"fault: {injected.name} {injected.parameters}; a gate should name {injected.place}.")
     console.print(f"truth: {truth_file(out)}; flag commands: {out.with_name(truth.flag_commands)}")

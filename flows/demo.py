@@ -16,6 +16,7 @@ from tasks.simulating import simulate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import date
 
 SEED = 1
 """Seed of the embedded simulated observation."""
@@ -43,13 +44,18 @@ def embedded(data: Literal["ngc5921", "emerlin"], workspace: Path) -> Observatio
 
 
 def make_observation(
-    preset: str, out: Path, seed: int, faults: Sequence[str], warm: CasaServer | None = None
+    preset: str,
+    out: Path,
+    seed: int,
+    faults: Sequence[str],
+    warm: CasaServer | None = None,
+    night: date | None = None,
 ) -> SimulationTruth:
     """Simulate an observation outside of a flow, in a CASA server of its own or a `warm` one."""
     with tempfile.TemporaryDirectory(prefix="gatecal-") as logs, contextlib.ExitStack() as stack:
         server = warm if warm is not None else stack.enter_context(CasaServer())
         stack.enter_context(use_casa(WorkspaceCasa(server, Path(logs))))
-        return simulate.fn(preset, out, seed, faults)
+        return simulate.fn(preset, out, seed, faults, night)
 
 
 def truth_file(vis: Path) -> Path:

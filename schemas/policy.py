@@ -89,8 +89,9 @@ class DelayBounds(SuiteBounds):
     """As above."""
     history_warn_ns: Positive = 3.0
     """Median delay off that of the antenna's earlier nights, per antenna, spw and polarisation [ns]; five nights or
-    more. A starting value: instrumental delays jump by some ns at maintenance. No stop: a steady delay is solved for,
-    whatever its size, and when the reference antenna's moves all others' do."""
+    more. Simulated nights are at most 0.07 ns off (qa/ERROR_RATES.md), cables and clocks jump by some ns at
+    maintenance. No stop: a steady delay is solved for, whatever its size, and when the reference antenna's moves all
+    others' do."""
 
 
 class GainBounds(SuiteBounds):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 from pydantic import Field
 
 from schemas.record import Record
@@ -143,6 +145,9 @@ class SimulationTruth(Record):
 
     seed: int
     """Seed of all random streams."""
+
+    night: date = date(2015, 5, 5)
+    """UTC date of the first scan; the workshop's, where an older truth does not tell."""
 
     measurement_set: str
     """File name of the MeasurementSet this belongs to."""

@@ -22,6 +22,7 @@ from tasks.simulate.write import write_measurement_set
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import date
 
     from schemas.simulation import SimulationTruth
 
@@ -34,12 +35,14 @@ def simulate_observation(
     seed: int = 0,
     faults: Sequence[str] = (),
     spectral_indices: Mapping[str, float] | None = None,
+    night: date | None = None,
 ) -> SimulationTruth:
     """Write a simulated e-MERLIN observation and its truth.
 
     Writes the MeasurementSet `out` (DATA only) and beside it ``<out>.truth.json`` (the returned record),
     ``<out>.truth.npz`` (the arrays) and ``<out>.flagcmd.txt`` (bad times as ``flagdata`` reads them).
-    The same preset, seed and faults give the same bits; a fault leaves the random numbers of everything else alone.
+    The same preset, seed, faults and night give the same bits; a fault leaves the random numbers of everything else
+    alone, another night those of the instrument.
 
     Parameters
     ----------
@@ -53,15 +56,19 @@ def simulate_observation(
         ``NAME`` or ``NAME:key=value,...`` each; see `tasks.simulate.faults`.
     spectral_indices
         By field name, in place of the sources' own.
+    night
+        UTC date of the first scan; the workshop's, 5 May 2015, if None. Sources are seen at the same hour angles, so
+        the scans begin 3 min 56 s earlier each day; see `tasks.simulate.schedule.on_night`.
 
     Raises
     ------
     ConfigurationError
-        Unknown preset, fault or field, bad value, or `out` exists or has no folder to lie in.
+        Unknown preset, fault or field, bad value, night before 2000 or after 2099, or `out` exists or has no folder to
+        lie in.
     """
     path = Path(out)
     _check(path, seed)
-    clean = with_spectral_indices(draw_scene(load_preset(preset), seed), spectral_indices or {})
+    clean = with_spectral_indices(draw_scene(load_preset(preset, night), seed), spectral_indices or {})
     scene, injected = apply_faults(clean, tuple(faults))
     unfinished = path.with_name(path.name + ".partial")
     shutil.rmtree(unfinished, ignore_errors=True)

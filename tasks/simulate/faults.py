@@ -1,8 +1,8 @@
 """Faults to order: each by name, with strength and place, put on top of a clean scene.
 
 A fault is asked for as ``NAME`` or ``NAME:key=value,...``, e.g. ``dead_antenna:antenna=Cm``. ``at`` is a part of the
-data's own time (0 first, 1 last integration; gaps do not count). The random numbers of everything else stay as they
-were.
+data's own time (0 first, 1 last integration; gaps do not count): ``delay_jump:antenna=Da,ns=4,at=0`` is a delay that
+is other than on other nights, but steady. The random numbers of everything else stay as they were.
 
 ==========================  ==========================================  =============================================
 name                        parameters (defaults)                       what happens

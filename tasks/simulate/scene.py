@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from schemas.errors import ConfigurationError
@@ -31,7 +32,8 @@ class Scene:
     preset : Preset
         Structure as asked for.
     seed : int
-        Of every random stream.
+        Of every random stream. The instrument is drawn from it alone, weather, noise, interference and lateness from it
+        and the preset's night: nights of one seed are of one instrument.
     scans : tuple[Scan, ...]
         The scans that are written, in order of time.
     field_names : tuple[str, ...]
@@ -74,6 +76,7 @@ class Scene:
 
 def draw_scene(preset: Preset, seed: int) -> Scene:
     """Draw the clean observation of a preset and a seed: every effect from a stream of its own."""
+    nightly = partial(stream, seed, night=preset.night)
     bright = [scan for scan in preset.scans if scan.field == FIELD_NAMES.index("0319+415")]
     return Scene(
         preset=preset,
@@ -82,10 +85,10 @@ def draw_scene(preset: Preset, seed: int) -> Scene:
         field_names=tuple(field.name for field in FIELDS),
         sources=clean_sources(preset.resolved_out),
         instrument=draw_instrument(stream(seed, "instrument"), preset.n_channels),
-        screen=draw_screen(stream(seed, "atmosphere")),
-        late_s=draw_lateness(stream(seed, "lateness"), [scan.number for scan in preset.scans]),
+        screen=draw_screen(nightly("atmosphere"), preset.rms_1km_deg),
+        late_s=draw_lateness(nightly("lateness"), [scan.number for scan in preset.scans]),
         events=tuple(event for scan in bright for event in bad_times(scan)),
-        bursts=draw_bursts(stream(seed, "interference"), preset.scans, preset.n_channels),
+        bursts=draw_bursts(nightly("interference"), preset.scans, preset.n_channels),
     )
 
 

@@ -117,6 +117,7 @@ def build_truth(
     return SimulationTruth(
         preset=scene.preset.name,
         seed=scene.seed,
+        night=scene.preset.night,
         measurement_set=measurement_set.name,
         rows=times.size * len(BASELINES) * len(SPW_LOW_EDGE_HZ),
         scans=len(scene.scans),

@@ -83,10 +83,10 @@ def slots(scene: Scene, scan: Scan) -> Iterator[Slot]:
 
 def chunks(scene: Scene, scan: Scan) -> Iterator[Chunk]:
     """Compute the visibilities of one scan, piece by piece."""
-    noise = stream(scene.seed, "noise", scan.number)
+    noise = stream(scene.seed, "noise", scan.number, scene.preset.night)
     # Each burst has a stream of its own: one that a fault adds leaves the phases of the others as they were.
     bursts = [
-        (burst, stream(scene.seed, "interference", 1 + index + scan.number * _BURSTS_MOST))
+        (burst, stream(scene.seed, "interference", 1 + index + scan.number * _BURSTS_MOST, scene.preset.night))
         for index, burst in enumerate(scene.bursts)
         if burst.span_s[0] < scan.stop_s and burst.span_s[1] > scan.start_s
     ]

@@ -72,7 +72,8 @@ def _write_skeleton(casatools: Any, scene: Scene, path: Path) -> None:  # noqa: 
     simulator.setlimits(shadowlimit=1.0, elevationlimit="-90deg")
     simulator.setauto(autocorrwt=0.0)
     first = scene.scans[0]
-    simulator.settimes(integrationtime="1s", usehourangle=False, referencetime=measures.epoch("UTC", "2015/05/05"))
+    day = scene.preset.night.strftime("%Y/%m/%d")
+    simulator.settimes(integrationtime="1s", usehourangle=False, referencetime=measures.epoch("UTC", day))
     for spw in range(len(SPW_LOW_EDGE_HZ)):
         simulator.observe(scene.field_names[first.field], f"spw{spw}", starttime="67000s", stoptime="67001s")
     simulator.close()

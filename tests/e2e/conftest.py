@@ -10,12 +10,17 @@ import sys
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from schemas.simulation import SimulationTruth
 from tasks.casa import CasaServer, WorkspaceCasa
+from tests.e2e.browser import artifacts, chromium  # noqa: F401 - fixtures
 from tests.e2e.running import REPOSITORY, Finished, Gatecal, checksum, copy_workspace, observation_file, wait_for
+
+if TYPE_CHECKING:
+    from datetime import date
 
 QUIET = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -148,9 +153,9 @@ def simulated(casa, tmp_path_factory):
     """Return a maker of simulated observations: files and an observation file for each."""
     folder = tmp_path_factory.mktemp("simulated")
 
-    def simulate(name: str, *faults: str) -> Path:
+    def simulate(name: str, *faults: str, night: date | None = None) -> Path:
         vis = folder / f"{name}.ms"
-        casa("tasks.simulate:simulate_observation", preset="tiny", out=vis, seed=0, faults=list(faults))
+        casa("tasks.simulate:simulate_observation", preset="tiny", out=vis, seed=0, faults=list(faults), night=night)
         return observation_file(vis)
 
     yield simulate

@@ -6,6 +6,7 @@ Run by hand, on a quiet machine of two cores::
     bash deployments/run python -m tests.study.error_rates faults 400 10
     bash deployments/run python -m tests.study.error_rates weaker 400 3
     bash deployments/run python -m tests.study.error_rates table > qa/ERROR_RATES.md
+    bash deployments/run python -m tests.study.history table >> qa/ERROR_RATES.md
 
 Arguments are the first seed and the number of seeds. Results are appended to ``observations/study/results.jsonl``, one
 line per run; a run that is there already is not made again. Bounds are tuned on seeds 100 to 199, the

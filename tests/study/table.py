@@ -16,14 +16,14 @@ REPORTED = 400
 """First seed that is reported: bounds were tuned and expectations revised on earlier ones."""
 
 
-def interval(count: int, total: int) -> str:
+def interval(count: int, total: int, digits: int = 2) -> str:
     """Return the Wilson score interval of a proportion, 95 % (Wilson 1927, JASA 22, 209), as text."""
     if not total:
         return "-"
     p, z2 = count / total, Z95**2
     centre = (p + z2 / (2 * total)) / (1 + z2 / total)
     half = Z95 * math.sqrt(p * (1 - p) / total + z2 / (4 * total**2)) / (1 + z2 / total)
-    return f"{max(0.0, centre - half):.2f} to {min(1.0, centre + half):.2f}"
+    return f"{max(0.0, centre - half):.{digits}f} to {min(1.0, centre + half):.{digits}f}"
 
 
 def table(rows: list[dict[str, Any]]) -> str:

@@ -6,7 +6,8 @@ Run by hand; it takes 10 min and more on two quiet cores::
     bash deployments/run gatecal calibrate w.yaml
     bash deployments/run python -m tests.study.workshop w.ms observations/workshop > qa/CLOSED_LOOP.md
 
-Tolerances are half of the demo's (`tests/e2e/test_closed_loop.py`).
+Data and workspace, as many pairs as there are runs. Tolerances are half of the demo's
+(`tests/e2e/test_closed_loop.py`).
 """
 
 from __future__ import annotations
@@ -35,14 +36,21 @@ GUIDE = {"calsources.p1": "1400/935/930"}
 """Expected, attempted and succeeded solutions per spw, as the guide prints them."""
 
 
-def main(vis: Path, root: Path) -> None:
-    """Print the page."""
+def main(pairs: list[tuple[Path, Path]]) -> None:
+    """Print the page: one section per run."""
+    print("# Clean `workshop` observations given back\n")
+    print("Made by `python -m tests.study.workshop`; tolerances are half of the demo's.")
+    for vis, root in pairs:
+        section(vis, root)
+
+
+def section(vis: Path, root: Path) -> None:
+    """Print what one run gave back."""
     truth = SimulationTruth.model_validate_json(vis.with_name(f"{vis.name}.truth.json").read_text())
     with np.load(vis.with_name(truth.table)) as arrays:
         loop = closed.Loop(root, outcome(root), truth, dict(arrays))
-    print(f"# A clean `workshop` given back (seed {truth.seed})\n")
-    print("Made by `python -m tests.study.workshop`; tolerances are half of the demo's.\n")
-    print(f"Verdict: {loop.outcome['verdict']}.\n")
+    weather = f"{truth.atmosphere.rms_1km_deg:.1f} deg rms over 1 km"
+    print(f"\n## Seed {truth.seed}, {weather}: {loop.outcome['verdict']}\n")
     print("| quantity | found | tolerance |\n|---|---|---|")
     for quantity, found, tolerance in (*fluxes(loop), *delays(loop), *phases(loop), *peaks(loop)):
         print(f"| {quantity} | {found} | {tolerance} |")
@@ -127,4 +135,5 @@ def statistics(loop: closed.Loop) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    paths = [Path(argument) for argument in sys.argv[1:]]
+    main(list(zip(paths[::2], paths[1::2], strict=True)))
