@@ -29,6 +29,10 @@ if TYPE_CHECKING:
 
 STALE_S = 600.0
 """Age at which a claim without a run counts as left behind [s]; making a run takes seconds."""
+NOT_LAST = frozenset({"held", "crashed", "missing"})
+"""What a digest may have said of a run that can still go on: answered, retried or resumed, it is told of again."""
+LATE_S = 30 * 86400.0
+"""Age of a claim after which a run is not waited for to go on [s]; holds are answered within days."""
 
 
 class NameTaken(ConfigurationError):
@@ -49,7 +53,8 @@ class ClaimBook:
         folder.mkdir(parents=True, exist_ok=True)
 
     @contextlib.contextmanager
-    def _held(self) -> Iterator[None]:
+    def held(self) -> Iterator[None]:
+        """Hold the book against other processes for the body."""
         with (self.folder / ".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
@@ -77,7 +82,7 @@ class ClaimBook:
         NameTaken
             Another inbox entry has the name that the observation file gives.
         """
-        with self._held():
+        with self.held():
             known = self.read(entry.key)
             if known is not None and (known.flow_run or time.time() - known.taken < stale_s):
                 return known, False
@@ -107,19 +112,21 @@ class ClaimBook:
 
     def release(self, claim: Claim) -> None:
         """Give back a claim whose run could not be begun."""
-        with self._held():
+        with self.held():
             self._path(claim.key).unlink(missing_ok=True)
 
     def begun(self, claim: Claim, flow_run: str) -> None:
         """Note the run of a claim."""
-        with self._held():
+        with self.held():
             self._write(claim.evolve(flow_run=flow_run))
 
-    def digested(self, claims: list[Claim], when: str) -> None:
-        """Note that a digest with these claims was mailed."""
-        with self._held():
-            for claim in claims:
-                self._write(claim.evolve(digest=when))
+    def digested(self, told: dict[str, str], when: str) -> None:
+        """Note that a digest was mailed, and what it said of each claim, by the claims' keys."""
+        with self.held():
+            for key, words in told.items():
+                claim = self.read(key)
+                if claim is not None:
+                    self._write(claim.evolve(digest=when, told=words))
 
     def all(self) -> list[Claim]:
         """Return every claim, oldest first; one that cannot be read is left out."""
@@ -127,8 +134,13 @@ class ClaimBook:
         return sorted((claim for key in keys if (claim := self.read(key)) is not None), key=lambda claim: claim.taken)
 
     def open(self) -> list[Claim]:
-        """Return the claims that have a run and were in no digest yet."""
-        return [claim for claim in self.all() if claim.flow_run and not claim.digest]
+        """Return the claims that have a run whose end no digest has told yet."""
+        now = time.time()
+        return [
+            claim
+            for claim in self.all()
+            if claim.flow_run and (not claim.digest or (claim.told in NOT_LAST and now - claim.taken < LATE_S))
+        ]
 
     def read(self, key: str) -> Claim | None:
         """Return one claim, or None."""

@@ -1,4 +1,4 @@
-"""The digest: one mail about all observations whose runs ended since the last one."""
+"""The digest: one mail about all observations whose runs ended since the last one, and what lies in the inbox still."""
 
 from __future__ import annotations
 
@@ -12,12 +12,16 @@ from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import State
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Completed
+from prefect.utilities.urls import url_for
+from pydantic import ValidationError
 
 from flows.claims import ClaimBook
 from flows.forms import titled
 from flows.mailing import mail_digest
 from flows.publish import publish_settled
-from schemas.service import SERVICE_FOLDER
+from flows.refusals import RefusalBook
+from schemas.outcome import Outcome
+from schemas.service import SERVICE_FOLDER, NoOutcome
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,21 +39,59 @@ TRY_AGAIN: frozenset[MailStatus] = frozenset({"failed", "not set up"})
 def mail_settled(
     client: SyncPrefectClient, book: ClaimBook, workspace: Path, recipients: Sequence[str] = ()
 ) -> tuple[int, str]:
-    """Mail the digest of the runs that have ended, and note it.
+    """Mail the digest of the runs that have ended and of what was left in the inbox, and note it.
 
     Returns
     -------
-    How many it tells of, and in a sentence what became of it. Where mail failed, the next digest tells of them again.
+    How many runs it tells of, and in a sentence what became of it. Where mail failed, the next digest tells of all of
+    them again.
     """
     publish_settled(workspace)
-    settled = [claim for claim in book.open() if is_settled(client, claim)]
-    if not settled:
+    refusals = RefusalBook(book)
+    left, ended = refusals.untold(), {}
+    for claim in book.open():
+        if is_settled(client, claim):
+            found = end_of(client, claim, workspace)
+            if verdict_of(found) != claim.told:
+                ended[claim.key] = found
+    if not ended and not left:
         return 0, "nothing new to tell"
-    night = f"{datetime.now().astimezone():%d %B %Y}"
-    result = mail_digest([workspace / claim.name for claim in settled], night, workspace, recipients)
+    night = f"{datetime.now().astimezone():%d %B %Y}".lstrip("0")
+    result = mail_digest(tuple(ended.values()), night, workspace, recipients, left=left)
     if result.status not in TRY_AGAIN:
-        book.digested(settled, datetime.now(UTC).isoformat(timespec="seconds"))
-    return len(settled), result.note
+        when = datetime.now(UTC).isoformat(timespec="seconds")
+        book.digested({key: verdict_of(found) for key, found in ended.items()}, when)
+        refusals.told(left, when)
+    return len(ended), f"{len(left)} left in the inbox; {result.note}" if left else result.note
+
+
+def end_of(client: SyncPrefectClient, claim: Claim, workspace: Path) -> Outcome | NoOutcome:
+    """Return what a claim's run came to: its outcome, or that of a later run, never one of before it."""
+    try:
+        outcome = Outcome.model_validate_json((workspace / claim.name / "outcome.json").read_bytes())
+    except (OSError, ValidationError):
+        outcome = None
+    state = state_of(client, claim)
+    if outcome is not None and is_of(outcome, claim, state):
+        return outcome
+    return NoOutcome(
+        observation=claim.name,
+        state=(state.name or state.type.value) if state is not None else "",
+        reason=(state.message or "") if state is not None else "Prefect does not know its run any more.",
+        link=url_for("flow-run", obj_id=claim.flow_run) or "",
+    )
+
+
+def is_of(outcome: Outcome, claim: Claim, state: State[Any] | None) -> bool:
+    """Tell whether an outcome says what a claim's run came to; not the one of a run that was held and then killed."""
+    went_on = outcome.verdict == "held" and state is not None and state.is_crashed()
+    runs = {outcome.provenance.flow_run, *(note.flow_run for note in outcome.earlier_runs)}
+    return claim.flow_run in runs and not went_on
+
+
+def verdict_of(found: Outcome | NoOutcome) -> str:
+    """Return what a digest says that a run came to, in a word."""
+    return found.verdict if isinstance(found, Outcome) else "missing"
 
 
 def is_settled(client: SyncPrefectClient, claim: Claim) -> bool:

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from sqlalchemy import URL
+
     from qa.history.database import Database
     from schemas.inspection import MsSummary
     from schemas.outcome import Outcome
@@ -134,14 +136,15 @@ def draw_history(root: Path) -> PlotIndex:
     return drawn  # noqa: RET504 - what was there before, where drawing failed
 
 
-def history_url(workspaces: Path) -> str:
+def history_url(workspaces: Path) -> str | URL:
     """Return the URL of the history's database; it may hold a password and is not for logs."""
     from sqlalchemy import URL
 
     asked = HistorySettings().url.get_secret_value()
     if asked:
         return asked
-    return URL.create("sqlite", database=str(workspaces.absolute() / FILE)).render_as_string(hide_password=False)
+    # Not as text: SQLAlchemy 2.0 does not quote what a path may hold and a URL may not.
+    return URL.create("sqlite", database=str(workspaces.absolute() / FILE))
 
 
 def _open(workspaces: Path) -> Database:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from pydantic import ValidationError
 
-from flows.transfer import MARKER, Watch, inside, is_partial, walk
+from flows.transfer import MARKER, Watch, inside, is_partial, mark_of, walk
 from schemas.errors import CalibrationError, ConfigurationError
 from schemas.observation import Observation
 from schemas.profiles import explain, parameters
@@ -27,8 +27,6 @@ from schemas.service import Entry, EntryState
 from tasks.ingest import disk_needed, identify
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from schemas.service import InboxRules
 
 YAML = (".yaml", ".yml")
@@ -123,7 +121,7 @@ class Inbox:
             self._whole(file, [file, data])
             return self._ready(file, data, content, file)
         except (NotNow, CalibrationError, OSError) as error:
-            return not_ready(file, error)
+            return not_ready([file], error)
 
     def _elsewhere(self, content: dict[str, Any]) -> Path:
         """Return the data of an observation file that names none of the inbox's entries."""
@@ -146,12 +144,15 @@ class Inbox:
                 self._ready_before[path] = known  # the night looks every few seconds; only names and times, from now on
             return known[1]
         except (NotNow, CalibrationError, OSError) as error:
-            return not_ready(path, error)
+            return not_ready([path, *yamls], error)
 
-    def _whole(self, path: Path, parts: Iterable[Path]) -> int:
+    def _whole(self, path: Path, parts: list[Path]) -> int:
         """Return a signature of what lies there; raise where it is not complete, leads outside or is no file."""
         if is_partial(path.name):
             raise NotNow("waiting", "its name says that the transfer is not complete")
+        for part in parts:  # before it is walked: it may lead to the root of the file system
+            if part.is_symlink() and not self.rules.allow_outside and not inside(part, self.folder):
+                raise NotNow("refused", f"the link {shown(part.name)} leads outside the inbox, or nowhere")
         trees = [walk(part, self.folder) for part in parts]
         outside = [name for tree in trees for name in tree.outside]
         if outside and not self.rules.allow_outside:
@@ -265,10 +266,11 @@ def read_yaml(file: Path) -> dict[str, Any]:
     return {str(name): value for name, value in content.items()}
 
 
-def not_ready(path: Path, error: Exception) -> Entry:
-    """Return the entry of a data set that cannot be calibrated now, with the reason."""
+def not_ready(parts: list[Path], error: Exception) -> Entry:
+    """Return the entry of a data set (and its observation files) that cannot be calibrated now, with the reason."""
     state: EntryState = error.state if isinstance(error, NotNow) else "unreadable"
-    return Entry(entry=shown(path.name), state=state, reason=shown(str(error), 500))
+    reason = shown(str(error), 500)
+    return Entry(entry=shown(parts[0].name), state=state, reason=reason, fingerprint=mark_of(parts))
 
 
 def stem(name: str) -> str:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from qa.mail.compose import Composed
     from schemas.outcome import Outcome
+    from schemas.service import NoOutcome, Refusal
 
 SPOOL = ".mail-spool"
 """Folder of the mails that wait, beside the workspaces."""
@@ -85,11 +86,12 @@ def preview_outcome(root: Path, file: Path) -> MailResult:
 
 
 def mail_digest(
-    entries: Sequence[Path | Outcome],
+    entries: Sequence[Outcome | NoOutcome],
     night: str,
     workspaces: Path,
     recipients: Iterable[str] = (),
     *,
+    left: Sequence[Refusal] = (),
     again: bool = False,
     settings: MailSettings | None = None,
 ) -> MailResult:
@@ -98,13 +100,15 @@ def mail_digest(
     Parameters
     ----------
     entries
-        The observations' workspaces (or outcomes).
+        What each observation came to.
     night
         The night in words, e.g. ``22 November 2026``.
     workspaces
         Folder of the workspaces: the spool is beside them.
     recipients
         Who gets it besides the operators.
+    left
+        What lay in the inbox and was left there.
     again
         Send it even if the very same digest has been sent.
     settings
@@ -116,7 +120,7 @@ def mail_digest(
     """
 
     def send(how: MailSettings) -> MailResult:
-        mail = compose_digest(entries, night, how, recipients, again=_now() if again else "")
+        mail = compose_digest(entries, night, how, recipients, left=left, again=_now() if again else "")
         if mail is None:
             note = "No digest: there are no operators (GATECAL_MAIL_OPERATORS) and no recipients."
             return _with_earlier(MailResult(status="nobody", note=note), how, workspaces)

@@ -20,6 +20,7 @@ from flows.claims import ClaimBook, NameTaken
 from flows.digest import claims_folder, is_settled, mail_settled, state_of
 from flows.forms import titled
 from flows.inbox import Inbox
+from flows.refusals import RefusalBook
 from flows.retention import clean
 from schemas.errors import ConfigurationError
 from schemas.service import Claim, Entry, InboxRules, NightRow, Retention, WorkingCopy
@@ -123,7 +124,7 @@ class Night:
         """Show what lies in the inbox as a table artifact."""
         create_table_artifact(
             key=key,
-            table=[row.model_dump() for row in self.rows] or [{"state": "the inbox is empty"}],
+            table=[row.model_dump(exclude={"content"}) for row in self.rows] or [{"state": "the inbox is empty"}],
             description=f"Inbox {self.inbox.folder}, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
         )
 
@@ -147,7 +148,13 @@ def begin_run(entry: Entry, claim: Claim, workspace: Path) -> str:
 def row_of(entry: Entry, state: str = "", reason: str = "") -> NightRow:
     """Return an entry's line of the table."""
     name = entry.observation.name if entry.observation is not None else ""
-    return NightRow(entry=entry.entry, observation=name, state=state or entry.state, reason=reason or entry.reason)
+    return NightRow(
+        entry=entry.entry,
+        observation=name,
+        state=state or entry.state,
+        reason=reason or entry.reason,
+        content=entry.key or entry.fingerprint,
+    )
 
 
 @flow(name="nightly", flow_run_name="nightly {inbox.name}")
@@ -178,6 +185,7 @@ def nightly(
             if not ours:
                 return Completed(message=f"{len(night.begun)} begun; another run of nightly waits and mails the digest")
             watch(night, hours * 3600, 60.0 * rules.quiet_minutes + 2 * POLL_S)
+            RefusalBook(night.book).note(night.inbox.folder, night.rows)
             number, told = mail_settled(client, night.book, root, rules.recipients)
     night.table()
     get_run_logger().info("digest of %d observations: %s", number, told)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import stat
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,6 +63,18 @@ def _parts(path: Path) -> list[Path]:
     for folder, folders, files in os.walk(target):
         found += [Path(folder) / name for name in (*folders, *files)]
     return found
+
+
+def mark_of(parts: list[Path]) -> str:
+    """Return a hash of the names, sizes and times of what lies there; no link is followed."""
+    seen: list[tuple[str, int, int, str]] = []
+    for top in parts:
+        for part in sorted([top] if top.is_symlink() else _parts(top)):
+            with suppress(OSError):  # it may just be going
+                status = part.lstat()
+                target = str(part.readlink()) if stat.S_ISLNK(status.st_mode) else ""
+                seen.append((str(part), status.st_size, status.st_mtime_ns, target))
+    return hashlib.sha256(json.dumps(seen).encode()).hexdigest()[:32]
 
 
 def inside(path: Path, inbox: Path) -> bool:

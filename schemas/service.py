@@ -149,6 +149,9 @@ class ServiceSettings(BaseSettings):
 EntryState = Literal["ready", "waiting", "refused", "unreadable"]
 """What can be said of an inbox entry by looking at it."""
 
+LeftState = Literal["refused", "unreadable", "not begun", "no disk", "waiting"]
+"""Why a night left a data set in the inbox."""
+
 
 class Entry(Record):
     """One data set as it lies in the inbox."""
@@ -164,7 +167,7 @@ class Entry(Record):
     named: bool = False
     """Whether a person chose the observation's name."""
     fingerprint: str = ""
-    """Of its content."""
+    """Of its content; of what is not ready, of its names, sizes and times."""
     key: str = ""
     """Of content and configuration: what is processed once."""
     needs_bytes: int = 0
@@ -190,6 +193,8 @@ class Claim(Record):
     """Prefect's id of its run; empty until that is begun."""
     digest: str = ""
     """When the digest with it was mailed (UTC, ISO 8601)."""
+    told: str = ""
+    """What that digest said its run came to: a verdict, or ``missing`` where there was no outcome."""
 
 
 class NightRow(Record):
@@ -205,6 +210,47 @@ class NightRow(Record):
     """Why."""
     flow_run: str = ""
     """Prefect's id of its run."""
+    content: str = ""
+    """Of content and configuration; of what is not ready, of names, sizes and times."""
+
+
+class Refusal(Record):
+    """A data set that a night left in the inbox; the digest tells of it once."""
+
+    key: str
+    """Of inbox, name, content and what stands in the way: another one is told of anew."""
+    inbox: str
+    """Folder of the inbox."""
+    entry: str
+    """Name in it."""
+    state: LeftState
+    """Why it was left, in a word."""
+    reason: str
+    """The same in a sentence."""
+    since: float
+    """When it was first left [s since 1970]."""
+    digest: str = ""
+    """When the digest with it was mailed (UTC, ISO 8601)."""
+
+
+class Refusals(Record):
+    """All that lies in the inboxes and was left there."""
+
+    refusals: tuple[Refusal, ...] = ()
+    """In order of their names."""
+
+
+class NoOutcome(Record):
+    """A run that ended and left no outcome, as the digest tells of it."""
+
+    observation: str
+    """The observation's name."""
+    state: str
+    """Name of its state in Prefect; empty where Prefect does not know it any more."""
+    reason: str
+    """The state's message."""
+    link: str = ""
+    """The run in the Prefect UI."""
 
 
 class WorkingCopy(Record):

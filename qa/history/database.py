@@ -104,7 +104,7 @@ class Database:
             raise HistoryUnavailable(f"{self}: {_sentence(error, self._url)}") from None
 
 
-def open_history(url: str) -> Database:
+def open_history(url: str | URL) -> Database:
     """Open the history; its tables are made or brought up to date.
 
     Parameters

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pydantic import ValidationError
-from sqlalchemy import select
+from sqlalchemy import and_, delete, not_, or_, select
 from sqlalchemy.exc import IntegrityError
 
 from qa.history.models import CalibratorFlux, Delay, GateCheck, Image, Run, Solve
@@ -24,20 +24,25 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+    from sqlalchemy import ColumnElement
+
     from qa.history.database import Database
     from schemas.inspection import MsSummary
 
 NOT_STOPPED = frozenset({"passed", "warned", "skipped"})
 """Verdicts of the flux-scale gate with which a run enters the comparisons of later nights."""
 
-Key = tuple[str, datetime, str]
-"""What tells runs apart: observation, start, Prefect's id."""
+Key = tuple[str, datetime, str, str]
+"""What tells the ends of runs apart: observation, start, Prefect's id, verdict."""
 
 log = logging.getLogger("gatecal.history")
 
 
 def write_run(database: Database, outcome: Outcome, summary: MsSummary | None) -> bool:
     """Write a run, unless it is there already; all of it or nothing.
+
+    A run that was held and went on, or was killed and resumed, is one run: what it came to last takes the place of what
+    it had come to before.
 
     Parameters
     ----------
@@ -59,14 +64,15 @@ def write_run(database: Database, outcome: Outcome, summary: MsSummary | None) -
         The database does not answer or is locked; nothing was written.
     """
     run = run_of(outcome, summary)
+    same = and_(Run.observation == run.observation, Run.flow_run == run.flow_run)
+    if not run.flow_run:  # outside of Prefect, each is a run of its own
+        same = and_(same, Run.started == run.started)
     with database.writing() as session:
-        same = select(Run.id).where(
-            Run.observation == run.observation, Run.started == run.started, Run.flow_run == run.flow_run
-        )
-        if session.scalar(same) is not None:
+        if session.scalar(select(Run.id).where(same, not_(_before(run)))) is not None:
             return False
         try:
             with session.begin_nested():
+                session.execute(delete(Run).where(same, _before(run)))
                 session.add(run)
         except IntegrityError:
             # Another process wrote the same outcome since we looked.
@@ -94,8 +100,8 @@ def backfill(database: Database, workspaces: Path) -> int:
         The database does not answer or is locked.
     """
     with database.reading() as session:
-        rows = session.execute(select(Run.observation, Run.started, Run.flow_run))
-        known = {(row.observation, row.started, row.flow_run) for row in rows}
+        rows = session.execute(select(Run.observation, Run.started, Run.flow_run, Run.verdict))
+        known = {(row.observation, row.started, row.flow_run, row.verdict) for row in rows}
     written = 0
     for path in sorted(workspaces.glob("*/outcome.json")):
         outcome = _missing(path, known)
@@ -144,13 +150,23 @@ def summary_beside(path: Path, input_fingerprint: str) -> MsSummary | None:
     return ingested.summary
 
 
+def _before(run: Run) -> ColumnElement[bool]:
+    """Return which rows are of an earlier end of the same run than this one."""
+    began, ended = Run.started == run.started, Run.finished == run.finished
+    before = or_(Run.started < run.started, and_(began, Run.finished < run.finished))
+    if run.verdict == "held":
+        return before
+    # A hold that nobody answered is settled as stopped, with the times of the run that was held.
+    return or_(before, and_(began, ended, Run.verdict == "held"))
+
+
 def _missing(path: Path, known: set[Key]) -> Outcome | None:
     """Read an outcome that the history lacks; None for one it has, or that cannot be read."""
     try:
         text = path.read_bytes()
         head = json.loads(text)
         origin = head["provenance"]
-        if (head["observation"], moment(origin["started"]), origin.get("flow_run", "")) in known:
+        if (head["observation"], moment(origin["started"]), origin.get("flow_run", ""), head["verdict"]) in known:
             return None
         return Outcome.model_validate(head)
     except (OSError, ValueError, KeyError, TypeError) as error:

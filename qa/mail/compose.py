@@ -103,8 +103,11 @@ def _whom(
 
 
 def _identity(outcome: Outcome, root: Path, again: str) -> tuple[str, ...]:
+    """Return what makes the mail this one: a run that was killed after its mail and resumed is not mailed again."""
     made = outcome.provenance
-    return (outcome.observation, str(root), made.flow_run, made.started, made.finished, outcome.verdict, again)
+    once = bool(made.flow_run) and outcome.verdict != "crashed"
+    end = (outcome.reason, outcome.hold.key if outcome.hold else "") if once else (made.started, made.finished)
+    return (outcome.observation, str(root), made.flow_run, outcome.verdict, *end, again)
 
 
 def _attached(root: Path, settings: MailSettings) -> Path | None:

@@ -1,4 +1,4 @@
-"""A night in one mail: one line per observation."""
+"""A night in one mail: one line per observation, and one per data set that was left in the inbox."""
 
 from __future__ import annotations
 
@@ -8,40 +8,51 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from pydantic import ValidationError
-
 from qa.mail.compose import Composed
-from qa.mail.content import decisive, web_link
+from qa.mail.content import decisive, web_link, wrong_step
 from qa.mail.measures import target_lines, with_error
 from qa.mail.message import Draft, build, readable
 from qa.mail.problems import problems
 from qa.mail.render import render
-from qa.words import verdict_words
+from qa.words import step_title, verdict_words
 from schemas.mail import one_line
-from schemas.outcome import Outcome
+from schemas.service import NoOutcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from pathlib import Path
 
+    from qa.mail.problems import Problem
     from schemas.mail import MailSettings
+    from schemas.outcome import Outcome
+    from schemas.service import Refusal
 
 WORST_FIRST = ("crashed", "missing", "held", "stopped", "warned", "passed")
 """Order of the lines: what needs a person comes first."""
 
+LEFT = {
+    "refused": ("stopped", "Refused", "Put it right in the inbox; once changed, it is looked at again."),
+    "unreadable": ("stopped", "Unreadable", "Bring it into the inbox again, whole."),
+    "not begun": ("warned", "Not begun", "It is tried again each time the inbox is looked into."),
+    "no disk": ("warned", "No disk space", "Make room; it is begun the next time the inbox is looked into."),
+    "waiting": ("warned", "Still waiting", "Finish the transfer, or take away what is left of it."),
+}
+"""What is said of a data set that was left in the inbox, by why: colour, word, what to do."""
+
 
 @dataclass(frozen=True)
 class DigestLine:
-    """One observation of the night.
+    """One observation of the night, or one data set that was left in the inbox.
 
     Attributes
     ----------
     observation
         Its name.
     verdict, word
-        The verdict's name (``missing`` where there is no outcome), and in words.
+        The verdict's name (``missing`` where there is no outcome; for its colour), and in words.
     reason
         Why, in a line; empty for a passed one.
+    todo
+        What to do now.
     numbers
         Targets' peak and noise, calibrators' flux densities.
     link, report
@@ -52,54 +63,83 @@ class DigestLine:
     verdict: str
     word: str
     reason: str = ""
+    todo: str = ""
     numbers: tuple[str, ...] = ()
     link: str = ""
     report: str = ""
 
 
-def digest_line(entry: Path | Outcome, settings: MailSettings) -> DigestLine:
-    """Return an observation's line; a workspace without a readable outcome has one too, that says so.
+def digest_line(entry: Outcome | NoOutcome, settings: MailSettings) -> DigestLine:
+    """Return an observation's line; one whose run left no outcome has one too, that says so.
 
     Parameters
     ----------
     entry
-        The outcome, or the workspace that holds it.
+        What it came to.
     settings
         Where reports can be read.
     """
-    if isinstance(entry, Outcome):
-        return _line(entry, settings)
-    path = entry / "outcome.json"
-    try:
-        return _line(Outcome.model_validate_json(path.read_bytes()), settings)
-    except (OSError, ValidationError) as error:
-        why = "cannot be read" if isinstance(error, ValidationError) else "is not there"
-        reason = one_line(f"{path} {why}: the run was ended from outside, or never began.")
-        return DigestLine(one_line(entry.name), "missing", "No outcome", reason=reason)
-
-
-def _line(outcome: Outcome, settings: MailSettings) -> DigestLine:
+    if isinstance(entry, NoOutcome):
+        return _without_outcome(entry)
+    found = problems(entry)
     fluxes = "; ".join(
-        f"{one_line(name)} {with_error(flux.flux_density_jy, flux.error_jy)} Jy"
-        for name, flux in outcome.fluxes.items()
+        f"{one_line(name)} {with_error(flux.flux_density_jy, flux.error_jy)} Jy" for name, flux in entry.fluxes.items()
     )
     return DigestLine(
-        observation=one_line(outcome.observation),
-        verdict=outcome.verdict,
-        word=verdict_words(outcome.verdict).word,
-        reason="" if outcome.verdict == "passed" else decisive(outcome, problems(outcome)),
-        numbers=(*(f"{label} {numbers}" for label, numbers in target_lines(outcome)), *filter(None, [fluxes])),
-        link=web_link(outcome.provenance.flow_run_url),
-        report=web_link(settings.report_url.replace("{observation}", quote(outcome.observation, safe=""))),
+        observation=one_line(entry.observation),
+        verdict=entry.verdict,
+        word=verdict_words(entry.verdict).word,
+        reason="" if entry.verdict == "passed" else decisive(entry, found),
+        todo=todo(entry, found),
+        numbers=(*(f"{label} {numbers}" for label, numbers in target_lines(entry)), *filter(None, [fluxes])),
+        link=web_link((entry.hold.url if entry.hold else "") or entry.provenance.flow_run_url),
+        report=web_link(settings.report_url.replace("{observation}", quote(entry.observation, safe=""))),
     )
+
+
+def todo(outcome: Outcome, found: tuple[Problem, ...]) -> str:
+    """Return what to do about an observation."""
+    step = step_title(wrong_step(outcome, found))
+    again = f"run it again from there ({step})" if step else "run it again"
+    advice = next((problem.advice.rstrip(". ") for problem in found if problem.advice), "see its report")
+    if outcome.verdict == "held" and outcome.hold is not None:
+        return f"Decide in the Prefect UI; without an answer it is stopped at {outcome.hold.until:%Y-%m-%d %H:%M} UTC."
+    return {
+        "passed": "Nothing.",
+        "warned": f"Judge the warnings in its report; where one matters, {again}.",
+        "held": f"Decide: let it pass with your name and reason, or {advice[:1].lower()}{advice[1:]} and {again}.",
+        "stopped": f"{advice[:1].upper()}{advice[1:]}; then {again}.",
+        "crashed": f"{again[:1].upper()}{again[1:]}: what is finished is kept.",
+    }[outcome.verdict]
+
+
+def _without_outcome(entry: NoOutcome) -> DigestLine:
+    refused = entry.state == "Refused"
+    again = "Put right what it names: changed, it is begun again." if refused else "Run it again from the Prefect UI."
+    return DigestLine(
+        observation=one_line(entry.observation),
+        verdict="missing",
+        word=one_line(entry.state) if refused else "No outcome",
+        reason=one_line(f"{'' if refused else entry.state + ': '}{entry.reason}").lstrip(": "),
+        todo=again,
+        link=web_link(entry.link),
+    )
+
+
+def left_line(refusal: Refusal) -> DigestLine:
+    """Return the line of a data set that was left in the inbox."""
+    colour, word, what = LEFT[refusal.state]
+    reason = one_line(refusal.reason)
+    return DigestLine(one_line(refusal.entry), colour, word, reason=f"{reason[:1].upper()}{reason[1:]}", todo=what)
 
 
 def compose_digest(
-    entries: Sequence[Path | Outcome],
+    entries: Sequence[Outcome | NoOutcome],
     night: str,
     settings: MailSettings,
     recipients: Iterable[str] = (),
     *,
+    left: Sequence[Refusal] = (),
     again: str = "",
     for_nobody: bool = False,
 ) -> Composed | None:
@@ -108,13 +148,15 @@ def compose_digest(
     Parameters
     ----------
     entries
-        Outcomes, or workspaces that hold them.
+        What each observation came to.
     night
         The night in words, e.g. ``22 November 2026``.
     settings
         Sender, operators, where reports can be read.
     recipients
         Who gets it besides the operators.
+    left
+        What lay in the inbox and was left there.
     again
         Makes it another mail than the one that was sent before.
     for_nobody
@@ -126,13 +168,17 @@ def compose_digest(
     lines = sorted(
         (digest_line(entry, settings) for entry in entries), key=lambda line: WORST_FIRST.index(line.verdict)
     )
-    counts = Counter(line.verdict for line in lines)
-    words = {line.verdict: line.word for line in lines}
-    summary = "; ".join(f"{counts[name]} {words[name].lower()}" for name in WORST_FIRST if name in counts)
-    title = f"Night of {one_line(night)}: {summary or 'no observation'}"
-    text, html = render("digest", title=title, night=one_line(night), summary=summary or "no observation", lines=lines)
+    counts = Counter(line.word.lower() for line in lines)  # in the order of the lines
+    if left:
+        counts["left in the inbox"] = len(left)
+    summary = "; ".join(f"{count} {word}" for word, count in counts.items()) or "no observation"
+    title = f"Night of {one_line(night)}: {summary}"
+    not_begun = [left_line(refusal) for refusal in left]
+    inboxes = ", ".join(dict.fromkeys(one_line(refusal.inbox) for refusal in left))
+    shown = {"night": one_line(night), "summary": summary, "lines": lines, "left": not_begun, "inboxes": inboxes}
+    text, html = render("digest", title=title, **shown)
     draft = Draft(
-        identity=("digest", night, repr(lines), again),
+        identity=("digest", night, repr((lines, not_begun)), again),
         subject=title,
         text=text,
         html=html,

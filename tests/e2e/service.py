@@ -103,21 +103,8 @@ class Service:
     # --- the API ---
 
     def ask(self, path: str, body: Any = None, method: str | None = None) -> Any:
-        """Send a request as the UI does; a busy SQLite is asked again."""
-        data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(  # noqa: S310 - loopback
-            f"{self.url}/{path}", data=data, headers={"Content-Type": "application/json"}, method=method
-        )
-        for _ in range(20):
-            try:
-                with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
-                    text = answer.read()
-                    return json.loads(text) if text else None
-            except urllib.error.HTTPError as error:
-                if error.code != 503:
-                    raise AssertionError(f"{path}: {error.code} {error.read()!r}") from error
-                time.sleep(0.5)
-        raise AssertionError(f"{path}: busy")
+        """Send a request to its API."""
+        return ask(self.url, path, body, method)
 
     def deploy(self) -> str:
         """Make work pool and deployment of the calibration; return the deployment's id."""
@@ -174,3 +161,21 @@ class Service:
             return None if "schema not found" in str(found["details"]) else found
 
         return dict(self.wait(answered, "the form is there", 60.0))
+
+
+def ask(url: str, path: str, body: Any = None, method: str | None = None) -> Any:
+    """Send a request to a Prefect server's API as the UI does; a busy SQLite is asked again."""
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(  # noqa: S310 - loopback
+        f"{url}/{path}", data=data, headers={"Content-Type": "application/json"}, method=method
+    )
+    for _ in range(20):
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
+                text = answer.read()
+                return json.loads(text) if text else None
+        except urllib.error.HTTPError as error:
+            if error.code != 503:
+                raise AssertionError(f"{path}: {error.code} {error.read()!r}") from error
+            time.sleep(0.5)
+    raise AssertionError(f"{path}: busy")

@@ -1,14 +1,17 @@
-"""The service on a real server with a real worker: up, two data sets, fired twice, a kill in mid-run, down."""
+"""The service on a real server with a real worker: up, two data sets, a schedule that fires, a kill, mail, down."""
 
 from __future__ import annotations
 
+import email
 import json
 import os
 import shutil
 import signal
 import socket
+import sqlite3
 import time
-import urllib.request
+from contextlib import closing
+from email.policy import default
 from pathlib import Path
 
 import pytest
@@ -16,8 +19,10 @@ import pytest
 from flows import keeper, processes
 from flows.service import check_port
 from schemas.service import SERVICE_FOLDER
+from tests.contract.mail_servers import Mailbox, free_port, mail_server
 from tests.e2e.conftest import environment
 from tests.e2e.running import Finished, Gatecal, holder, outcome
+from tests.e2e.service import ask
 
 pytestmark = [pytest.mark.casa, pytest.mark.slow]
 
@@ -26,6 +31,7 @@ ENDED = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 UP_S, NIGHT_S, DOWN_S = 300.0, 900.0, 90.0
 RESUMED_S = 900.0
 """A killed run goes on without a person within 15 minutes."""
+ASTRONOMER, OBSERVATORY, OPERATOR = "zoe@example.org", "nights@example.org", "operator@example.org"
 
 
 class Service:
@@ -39,24 +45,30 @@ class Service:
         self.folder = self.workspace / SERVICE_FOLDER
 
     def up(self) -> Finished:
-        return self._gatecal("up", "--workspace", self.workspace, "--inbox", self.inbox, "--port", str(self.port))
+        places = ("--workspace", self.workspace, "--inbox", self.inbox, "--port", str(self.port))
+        return self._gatecal("up", *places, "--schedule", "* * * * *")
 
     def down(self) -> Finished:
         return self._gatecal("down", "--workspace", self.workspace)
 
     def ask(self, path, body=None):
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{self.port}/api/{path}",
-            data=None if body is None else json.dumps(body).encode(),
-            headers={"Content-Type": "application/json"},
-        )
-        with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
-            return json.loads(answer.read() or b"null")
+        return ask(f"http://127.0.0.1:{self.port}/api", path, body)
+
+    def nightly(self):
+        """Return the id of the deployment of the nights."""
+        return self.ask("deployments/name/nightly/nightly")["id"]
+
+    def scheduled(self):
+        """Wait until the schedule has started a run by itself, end the schedule, and return the run's id."""
+        chosen = {"flows": {"name": {"any_": ["nightly"]}}, "flow_runs": {"state": {"type": {"any_": ["RUNNING"]}}}}
+        (run, *_) = self.wait(lambda: self.ask("flow_runs/filter", chosen), NIGHT_S)
+        assert run["auto_scheduled"]
+        self.ask(f"deployments/{self.nightly()}/pause_deployment", {})
+        return run["id"]
 
     def fire(self):
-        """Start `nightly` as the schedule does, and return the run's id."""
-        deployment = self.ask("deployments/name/nightly/nightly")
-        return self.ask(f"deployments/{deployment['id']}/create_flow_run", {})["id"]
+        """Start `nightly` by hand, and return the run's id."""
+        return self.ask(f"deployments/{self.nightly()}/create_flow_run", {})["id"]
 
     def ended(self, run, patience_s=NIGHT_S):
         return self.wait(lambda: (found := self.ask(f"flow_runs/{run}"))["state_type"] in ENDED and found, patience_s)
@@ -81,14 +93,32 @@ class Service:
 
 
 @pytest.fixture(scope="module")
-def service(home, tmp_path_factory, uvfits, tiny):
+def post():
+    """A mail server and what has arrived there."""
+    mailbox = Mailbox()
+    mailbox.port = free_port()
+    with mail_server(mailbox, port=mailbox.port):
+        yield mailbox
+
+
+@pytest.fixture(scope="module")
+def service(home, tmp_path_factory, uvfits, tiny, post):
     """A service that is up, with two data sets and a few hostile names in its inbox."""
     folder = tmp_path_factory.mktemp("service")
-    extra = {"GATECAL_QUIET_MINUTES": "0.05", "GATECAL_MIN_FREE_GB": "0"}
+    extra = {
+        "GATECAL_QUIET_MINUTES": "0.05",
+        "GATECAL_MIN_FREE_GB": "0",
+        "GATECAL_RECIPIENTS": OBSERVATORY,
+        "GATECAL_MAIL_HOST": "127.0.0.1",
+        "GATECAL_MAIL_PORT": str(post.port),
+        "GATECAL_MAIL_SECURITY": "plain",
+        "GATECAL_MAIL_SENDER": "gatecal@example.org",
+        "GATECAL_MAIL_OPERATORS": OPERATOR,
+    }
     one = Service(folder, Gatecal(environment(home) | extra, folder))
     one.inbox.mkdir()
     shutil.copy(uvfits, one.inbox / "ngc5921.fits")
-    (one.inbox / "ngc5921.yaml").write_text(f"profile: vla\noverrides: {QUICK}\n")
+    (one.inbox / "ngc5921.yaml").write_text(f"profile: vla\noverrides: {QUICK}\nrecipients: [{ASTRONOMER}]\n")
     shutil.copytree(tiny.with_suffix(".ms"), one.inbox / "tiny.ms")
     shutil.copy(f"{tiny.with_suffix('.ms')}.flagcmd.txt", one.inbox / "tiny.ms.flagcmd.txt")
     overrides = QUICK.replace("{", "{flag.bad_times: tiny.ms.flagcmd.txt, ")
@@ -112,8 +142,8 @@ def service(home, tmp_path_factory, uvfits, tiny):
 
 @pytest.fixture(scope="module")
 def first_night(service):
-    """Fire twice at once; the worker and its run are killed in the middle of the second calibration."""
-    runs = [service.fire(), service.fire()]
+    """The schedule fires, a person too; the worker and its run are killed in the middle of the second calibration."""
+    runs = [service.scheduled(), service.fire()]
     service.wait(lambda: outcome_of(service, "ngc5921") or outcome_of(service, "tiny"), NIGHT_S)
     last = "tiny" if outcome_of(service, "ngc5921") else "ngc5921"
     root = service.workspace / last
@@ -123,6 +153,12 @@ def first_night(service):
     killed = time.monotonic()
     service.wait(lambda: outcome_of(service, last), RESUMED_S)
     return {"runs": [service.ended(run) for run in runs], "killed": last, "took": time.monotonic() - killed}
+
+
+def arrived(post):
+    """Return each mail that has arrived, parsed as a client would, with whom it was delivered to."""
+    parsed = [email.message_from_bytes(content, policy=default) for content in post.mails]
+    return list(zip(post.recipients, parsed, strict=True))
 
 
 def outcome_of(service, name):
@@ -162,6 +198,33 @@ def test_the_killed_run_is_the_same_run_resumed_from_its_ledger(service, first_n
     assert "ingest" in reused
 
 
+def test_each_report_is_mailed_once_though_its_run_was_killed(service, first_night, post):
+    expected = {"ngc5921": (ASTRONOMER,), "tiny": (OBSERVATORY,)}
+    mails = [(to, mail) for to, mail in arrived(post) if not str(mail["Subject"]).startswith("Night of")]
+    assert sorted((str(mail["Subject"]).partition(":")[0], to) for to, mail in mails) == sorted(expected.items())
+    for _, mail in mails:
+        name = str(mail["Subject"]).partition(":")[0]
+        (report,) = (part for part in mail.walk() if part.get_filename() == f"{name}-report.html")
+        assert report.get_content() == (service.workspace / name / "report.html").read_text()
+
+
+def test_one_digest_tells_of_both_and_of_what_was_left_in_the_inbox(service, first_night, post):
+    ((to, digest),) = [found for found in arrived(post) if str(found[1]["Subject"]).startswith("Night of")]
+    assert sorted(to) == sorted([OBSERVATORY, OPERATOR])
+    assert str(digest["Subject"]).endswith(": 2 calibrated; 3 left in the inbox")
+    text = " ".join(digest.get_body(("plain",)).get_content().split())
+    for words in ("ngc5921: CALIBRATED", "tiny: CALIBRATED", "secret.ms: REFUSED", "$(touch x).fits: REFUSED"):
+        assert words in text
+    assert "leads outside the inbox" in text
+    assert "Fetch it again" in text.partition("cut.fits: UNREADABLE")[2]
+
+
+def test_a_killed_run_is_one_run_of_the_history(service, first_night):
+    with closing(sqlite3.connect(service.workspace / "history.sqlite")) as history:
+        runs = history.execute("SELECT observation, verdict FROM gatecal_run ORDER BY observation").fetchall()
+    assert runs == [("ngc5921", "passed"), ("tiny", "passed")]
+
+
 def test_each_was_begun_once_though_two_fired_at_once(service, first_night):
     assert set(service.calibrations()) == {"ngc5921", "tiny"}
     assert len(service.ask("flow_runs/filter", {"flows": {"name": {"any_": ["calibrate"]}}})) == 2
@@ -177,13 +240,15 @@ def test_what_cannot_be_calibrated_is_in_the_table_with_its_reason(service, firs
     assert "Fetch it again" in rows["cut.fits"]["reason"]
 
 
-def test_fired_again_nothing_is_done_twice(service, first_night):
+def test_fired_again_nothing_is_done_or_told_twice(service, first_night, post):
+    mailed = len(post.mails)
     before = {name: outcome_of(service, name)["provenance"]["finished"] for name in ("ngc5921", "tiny")}
     again = service.ended(service.fire())
     assert again["state_type"] == "COMPLETED"
     assert "0 begun" in again["state"]["message"]
     assert len(service.ask("flow_runs/filter", {"flows": {"name": {"any_": ["calibrate"]}}})) == 2
     assert {name: outcome_of(service, name)["provenance"]["finished"] for name in before} == before
+    assert len(post.mails) == mailed
 
 
 def test_down_leaves_no_process(service, first_night):

@@ -209,6 +209,15 @@ def test_a_link_that_leads_outside_nowhere_or_to_itself_is_refused(folder, secre
     assert look(folder)["night1.fits"].state == "refused"
 
 
+def test_what_a_link_leads_to_outside_is_not_walked(folder, tmp_path, monkeypatch):
+    (tmp_path / "large" / "deep").mkdir(parents=True)
+    (folder / "night1.ms").symlink_to(tmp_path / "large")
+    walked = []
+    monkeypatch.setattr(os, "walk", lambda top: walked.append(top) or iter(()))
+    assert look(folder)["night1.ms"].state == "refused"
+    assert walked == []
+
+
 def test_a_link_inside_a_folder_that_leads_outside_is_refused(folder, secret):
     (folder / "night1").mkdir()
     (folder / "night1" / "raw.fits").symlink_to(secret)
@@ -219,6 +228,22 @@ def test_a_link_that_stays_inside_is_followed(folder):
     drop(folder, ".store.fits")
     (folder / "night1.fits").symlink_to(".store.fits")
     assert look(folder)["night1.fits"].state == "ready"
+
+
+def test_the_mark_of_what_is_refused_changes_with_its_content_and_its_observation_file(folder):
+    data = drop(folder, "night1.fits")
+    file = drop(folder, "night1.yaml", "unknown: 1\n")
+    marks = [look(folder)["night1.fits"].fingerprint for _ in range(2)]
+    data.write_text("other data")
+    marks.append(look(folder)["night1.fits"].fingerprint)
+    file.write_text("unknown: 22\n")
+    marks.append(look(folder)["night1.fits"].fingerprint)
+    file.chmod(0o600)
+    marks.append(look(folder)["night1.fits"].fingerprint)
+    first, same, content, configuration, untouched = marks
+    assert first == same
+    assert len({first, content, configuration}) == 3
+    assert untouched == configuration
 
 
 @pytest.mark.parametrize("name", ["pipe.fits", "pipe.yaml"])

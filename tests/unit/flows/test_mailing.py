@@ -14,7 +14,7 @@ from flows.mailing import flush_spool, mail_digest, mail_outcome, preview_outcom
 from schemas.errors import ConfigurationError
 from schemas.mail import MailSettings
 from tests.unit.qa.mail.test_compose import STOPPED
-from tests.unit.qa.mail.workspaces import make_workspace
+from tests.unit.qa.mail.workspaces import an_outcome, make_workspace
 
 HIDDEN = "s3cret%"
 
@@ -217,8 +217,7 @@ def test_a_passed_run_without_recipients_is_not_mailed(tmp_path):
 
 @pytest.mark.usefixtures("no_network")
 def test_the_digest_of_a_night_waits_in_the_same_spool(tmp_path):
-    root = make_workspace(tmp_path, **STOPPED)
-    result = mail_digest([root], "22 November 2026", tmp_path, ["zoe@example.org"], settings=OFFLINE)
+    result = mail_digest([an_outcome(**STOPPED)], "22 November 2026", tmp_path, ["zoe@example.org"], settings=OFFLINE)
     assert (result.status, result.waiting) == ("waiting", 1)
     assert mail_digest([], "22 November 2026", tmp_path, settings=OFFLINE).status == "waiting"  # the earlier one does
 

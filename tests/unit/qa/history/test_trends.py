@@ -67,6 +67,17 @@ def test_data_processed_again_are_one_night_of_a_trend(database):
     }
 
 
+def test_a_run_that_was_held_and_finished_is_one_verdict_of_a_trend(database):
+    season(database, count=2)
+    night = FIRST + timedelta(days=2)
+    for again, verdict in enumerate(("held", "warned")):
+        found = outcome_on(night, again=again, verdict=verdict)
+        last = found.evolve(provenance=found.provenance.evolve(flow_run="one"))
+        write_run(database, last, summary_on(night))
+    assert trends(database, last).verdicts["verdict"].tolist() == ["passed", "passed", "warned"]
+    assert len(trends(database, last).noise) == 3
+
+
 def test_a_jump_is_dated_and_quiet_antennas_are_not_named(database):
     found = jumps(trends(database, season(database)).delays)
     assert set(found["antenna"]) == {"Cm"}

@@ -24,6 +24,12 @@ def only(database, table):
         return session.scalars(select(table)).first()
 
 
+def in_one_run(again, verdict, flow_run="one"):
+    """What a run of Prefect came to each time that it went on."""
+    found = outcome_on(FIRST, again=again, verdict=verdict)
+    return found.evolve(provenance=found.provenance.evolve(flow_run=flow_run))
+
+
 def leave(workspaces, outcome, summary=None, fingerprint=None):
     """What a run leaves in its workspace."""
     root = workspaces / outcome.observation
@@ -90,6 +96,33 @@ def test_the_same_outcome_written_by_another_process_meanwhile_changes_nothing(d
 def test_a_second_run_of_the_same_observation_is_a_run_of_its_own(database):
     write_nights(database, 1)
     assert write_run(database, outcome_on(FIRST, again=1), summary_on(FIRST))
+    assert counted(database)[0] == 2
+
+
+def test_a_run_that_went_on_is_one_run_with_what_it_came_to_last(database):
+    for again, verdict in enumerate(("held", "crashed", "passed")):
+        assert write_run(database, in_one_run(again, verdict), summary_on(FIRST))
+    assert counted(database) == [1, 1, 1, 48, 2, 1]
+    assert only(database, Run).verdict == "passed"
+
+
+def test_what_a_run_had_come_to_before_does_not_come_back(database):
+    write_run(database, in_one_run(1, "passed"), summary_on(FIRST))
+    assert not write_run(database, in_one_run(0, "held"), summary_on(FIRST))
+    assert only(database, Run).verdict == "passed"
+
+
+def test_a_hold_that_nobody_answered_is_caught_up_as_stopped(database, tmp_path):
+    write_run(database, in_one_run(0, "held"), summary_on(FIRST))
+    leave(tmp_path, in_one_run(0, "stopped"))
+    assert [backfill(database, tmp_path), backfill(database, tmp_path)] == [1, 0]
+    assert counted(database)[0] == 1
+    assert only(database, Run).verdict == "stopped"
+
+
+def test_runs_outside_of_prefect_are_each_a_run(database):
+    for again in range(2):
+        assert write_run(database, in_one_run(again, "passed", flow_run=""), summary_on(FIRST))
     assert counted(database)[0] == 2
 
 

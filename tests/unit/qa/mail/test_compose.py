@@ -16,7 +16,7 @@ from schemas.holds import Decision, Hold
 from schemas.mail import MailSettings
 from schemas.outcome import Crash, Outcome
 from tests.unit.flows.outcomes import check, report, stopped_check
-from tests.unit.qa.mail.workspaces import TARGET, ZOE, a_plot, make_workspace
+from tests.unit.qa.mail.workspaces import TARGET, ZOE, a_plot, an_outcome, make_workspace
 
 SETTINGS = MailSettings(host="h", sender="gatecal <gatecal@example.org>", operators="ops@example.org")
 
@@ -240,6 +240,19 @@ def test_the_same_run_makes_the_same_mail_again(tmp_path):
     first = received(root)
     begin_thread(root, first["Message-ID"], first["Subject"])
     assert received(root)["Message-ID"] == first["Message-ID"]
+
+
+@pytest.mark.parametrize(("changes", "same"), [({}, True), (STOPPED, True), (CRASHED, False)])
+def test_a_run_of_prefect_that_was_killed_after_its_mail_makes_the_same_mail_again(tmp_path, changes, same):
+    """One that crashes once more is news."""
+    root = make_workspace(tmp_path)
+    found = []
+    for finished in ("2026-11-23T01:00:00", "2026-11-23T02:00:00"):
+        made = an_outcome(**changes)
+        made = made.evolve(provenance=made.provenance.evolve(flow_run="one", finished=finished))
+        (root / "outcome.json").write_text(made.model_dump_json())
+        found.append(received(root)["Message-ID"])
+    assert (found[0] == found[1]) is same
     assert received(root)["In-Reply-To"] is None
 
 
