@@ -13,7 +13,7 @@ from schemas.ingestion import DataSource, IngestRecord
 from schemas.observation import observation_text
 from schemas.profiles import differences, parameters
 from schemas.whole import write_whole
-from tasks import preflight
+from tasks import fan_out, preflight
 from tasks.calibration import Calibration
 from tasks.casa import CasaServer, WorkspaceCasa, use_casa
 from tasks.ingest import Staged, identify, read_metadata, remove_abandoned
@@ -83,6 +83,7 @@ def prepared(
     known = _known_input(workspace, observation, source.fingerprint)
     remove_abandoned(workspace.root)
     with contextlib.ExitStack() as stack:
+        cluster = stack.enter_context(fan_out.connected())
         server = warm if warm is not None else stack.enter_context(CasaServer())
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="gatecal-")))
         with use_casa(WorkspaceCasa(server, scratch)):
@@ -114,7 +115,8 @@ def prepared(
             staged=staged.vis,
         )
         write_whole(workspace.request, observation_text(reproducing(calibration)))
-        stack.enter_context(use_casa(WorkspaceCasa(server, workspace.logs, lock)))
+        casa = WorkspaceCasa(server, workspace.logs, lock)
+        stack.enter_context(use_casa(fan_out.fanned_out(casa, cluster, workspace.root)))
         yield calibration
 
 

@@ -117,5 +117,9 @@ class WorkspaceCasa:
 
     def __call__(self, task: str, /, *, timeout_s: float = TIMEOUT_S, **parameters: Any) -> Any:  # noqa: ANN401
         """Run one task; see `run`."""
-        log = self._logs / f"{next(self._numbers):04d}-{task.rpartition(':')[2]}.log"
+        log = self.next_log(task.rpartition(":")[2])
         return self._server.call(task, parameters, log=log, timeout_s=timeout_s, lock=self._lock)
+
+    def next_log(self, name: str) -> Path:
+        """Return the path of the next call's log."""
+        return self._logs / f"{next(self._numbers):04d}-{name}.log"

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Iterator
 
-    from tasks.workspace_lock import ProcessIdentity, WorkspaceLock
+    from tasks.workspace_lock import ChildLock, ProcessIdentity
 
 GRACE_S = 2.0
 """Time from SIGTERM to SIGKILL [s]."""
@@ -181,7 +181,7 @@ def plain(value: Any) -> Any:  # noqa: ANN401 - any parameter of any task
 
 
 @contextlib.contextmanager
-def recorded(identity: ProcessIdentity, child: Child, lock: WorkspaceLock | None) -> Iterator[None]:
+def recorded(identity: ProcessIdentity, child: Child, lock: ChildLock | None) -> Iterator[None]:
     """Keep the child's identity in the lock until the child is gone; whatever ends the body ends the child."""
     if lock is not None:
         lock.record(identity)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from types import TracebackType
 
-    from tasks.workspace_lock import WorkspaceLock
+    from tasks.workspace_lock import ChildLock
 
 TIMEOUT_S = 4 * 3600.0
 """Time limit of one call [s] where the caller names none: a night has 10 h, the guide's longest call takes minutes."""
@@ -85,7 +85,7 @@ class CasaServer:
         *,
         log: Path,
         timeout_s: float = TIMEOUT_S,
-        lock: WorkspaceLock | None = None,
+        lock: ChildLock | None = None,
     ) -> Any:  # noqa: ANN401 - CASA's own types
         """Run one task in a fresh child and return what it returns; `tasks.casa.run` says how errors go.
 
@@ -134,7 +134,7 @@ class CasaServer:
         output = self._output
         return log_tail(Path(f"/proc/self/fd/{output.fileno()}")) if output is not None else ""
 
-    def _fork(self, lock: WorkspaceLock | None) -> Child:
+    def _fork(self, lock: ChildLock | None) -> Child:
         """Ask the server for a child."""
         line, theirs = socket.socketpair()
         status, told = os.pipe()

@@ -4,7 +4,10 @@ The lock is an ``flock`` on ``<workspace>/.lock``. Every CASA child holds it too
 so the kernel frees it only when the last process that could write into the workspace has ended. The file's content
 (who holds it, and the processes that work for it) is for messages and for ending survivors; what decides is the flock.
 
-The file is never removed: a second run could lock the removed one while a third locks a new one. Nothing unlocks it
+A child on a Dask worker cannot be given that descriptor. It holds ``<workspace>/.parts`` instead, together with its
+fellows, and the workspace is free only when that is free too.
+
+The files are never removed: a second run could lock the removed one while a third locks a new one. Nothing unlocks them
 explicitly either (``LOCK_UN`` would free it for the children too): the descriptors are closed.
 """
 
@@ -20,7 +23,7 @@ import threading
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 from pydantic import Field, ValidationError
 
@@ -31,6 +34,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 LOCK_NAME = ".lock"
+PARTS_NAME = ".parts"
+"""What the CASA children of Dask workers hold; there only where solves were fanned out (`tasks.fan_out`)."""
 FAREWELL_S = 5.0
 """How long the children of a dead run may take to end by themselves [s]; theirs is a kill signal, so this is ample."""
 POLL_S = 0.05
@@ -114,6 +119,26 @@ class Holder(Record):
             f"run {self.run!r} of {self.user} (process {self.process.pid} on {self.host}, "
             f"since {self.since:%Y-%m-%d %H:%M:%S} UTC)"
         )
+
+
+class ChildLock(Protocol):
+    """What a CASA child is given to hold while it lives, and who takes note of it."""
+
+    def fileno(self) -> int:
+        """Return the descriptor that carries the lock."""
+        ...
+
+    def record_server(self, server: ProcessIdentity, /) -> None:
+        """Note the CASA server."""
+        ...
+
+    def record(self, worker: ProcessIdentity, /) -> None:
+        """Note a child, before it starts to work."""
+        ...
+
+    def forget(self, worker: ProcessIdentity, /) -> None:
+        """Strike a child that has ended."""
+        ...
 
 
 class WorkspaceLock:
@@ -207,7 +232,7 @@ class WorkspaceLock:
             while time.monotonic() < deadline:
                 locked = _locked(descriptor)
                 holder = _read(self.path) or holder
-                if locked and not _survivors(holder):
+                if locked and not _survivors(holder) and not self._parts_held():
                     self._refuse_unknown(holder)
                     return
                 if not locked:
@@ -218,8 +243,20 @@ class WorkspaceLock:
                 time.sleep(POLL_S)
         raise WorkspaceBusy(
             f"{self.path.parent} is still held by processes left over from {holder or 'an unknown run'} that could not "
-            f"be ended. `fuser -v {self.path}` names them; end them and start again."
+            f"be ended. `fuser -v {self.path}` names them, and `fuser -v {self.path.with_name(PARTS_NAME)}` on the "
+            "machines of the Dask workers those of fanned out solves; end them and start again."
         )
+
+    def _parts_held(self) -> bool:
+        """Tell whether a CASA child of a Dask worker still works for an earlier run."""
+        try:
+            descriptor = os.open(self.path.with_name(PARTS_NAME), os.O_RDWR)
+        except FileNotFoundError:
+            return False
+        try:
+            return not _locked(descriptor)
+        finally:
+            os.close(descriptor)
 
     def _refuse_living(self, holder: Holder | None) -> None:
         """Raise where the lock is not free because the recorded run goes on, or may go on elsewhere."""

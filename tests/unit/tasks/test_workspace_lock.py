@@ -197,3 +197,13 @@ def test_a_zombie_is_not_alive(sleeper):
     sleeper.send_signal(signal.SIGKILL)
     os.waitid(os.P_PID, sleeper.pid, os.WEXITED | os.WNOWAIT)
     assert not identity.alive()
+
+
+def test_a_workspace_is_busy_while_a_dask_worker_still_works_in_it(tmp_path):
+    left = os.open(tmp_path / workspace_lock.PARTS_NAME, os.O_RDWR | os.O_CREAT)
+    fcntl.flock(left, fcntl.LOCK_SH)
+    with pytest.raises(WorkspaceBusy, match="Dask"):
+        WorkspaceLock(tmp_path, patience_s=0.1).__enter__()
+    os.close(left)
+    with WorkspaceLock(tmp_path):
+        pass
