@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult
 
+from tests.ports import free_port
+
 USER, PASSWORD = "gatecal", "s3cret, with % and ü"
 
 
@@ -155,9 +157,3 @@ def converse_until_data(connection):
             break
         say(b"250 OK")
     return stream
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]

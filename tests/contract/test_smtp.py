@@ -21,12 +21,12 @@ from tests.contract.mail_servers import (
     Mailbox,
     drips,
     drops_in_mid_message,
-    free_port,
     hangs_in_mid_message,
     mail_server,
     says_nothing,
     talking,
 )
+from tests.ports import free_port
 from tests.unit.qa.mail.workspaces import ZOE, make_workspace
 
 # That is what one of these tests does.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from tests.e2e.running import REPOSITORY
+from tests.ports import free_port
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,9 +27,7 @@ class Service:
     """Server and worker, each in a process group of its own, ended by their own handles."""
 
     def __init__(self, environment: dict[str, str], folder: Path) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}/api"
         self.environment = environment | {
             "PREFECT_HOME": str(folder / "prefect"),

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.contract.mail_servers import Mailbox, free_port, mail_server
+from tests.contract.mail_servers import Mailbox, mail_server
 from tests.e2e.running import copy_workspace
+from tests.ports import free_port
 
 if TYPE_CHECKING:
     from email.message import EmailMessage

@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import sqlite3
 import time
 from contextlib import closing
@@ -18,78 +17,19 @@ import pytest
 
 from flows import keeper, processes
 from flows.service import check_port
-from schemas.service import SERVICE_FOLDER
-from tests.contract.mail_servers import Mailbox, free_port, mail_server
+from tests.contract.mail_servers import Mailbox, mail_server
 from tests.e2e.conftest import environment
-from tests.e2e.running import Finished, Gatecal, holder, outcome
-from tests.e2e.service import ask
+from tests.e2e.running import Gatecal, holder, outcome
+from tests.e2e.whole_service import NIGHT_S, WholeService
+from tests.ports import free_port
 
 pytestmark = [pytest.mark.casa, pytest.mark.slow]
 
 QUICK = "{image.enabled: false, trial.enabled: false}"
-ENDED = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
-UP_S, NIGHT_S, DOWN_S = 300.0, 900.0, 90.0
+UP_S, DOWN_S = 300.0, 90.0
 RESUMED_S = 900.0
 """A killed run goes on without a person within 15 minutes."""
 ASTRONOMER, OBSERVATORY, OPERATOR = "zoe@example.org", "nights@example.org", "operator@example.org"
-
-
-class Service:
-    """A service in a folder of its own, on a free port."""
-
-    def __init__(self, folder: Path, gatecal: Gatecal) -> None:
-        self.workspace, self.inbox, self._gatecal = folder / "observations", folder / "inbox", gatecal
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        self.folder = self.workspace / SERVICE_FOLDER
-
-    def up(self) -> Finished:
-        places = ("--workspace", self.workspace, "--inbox", self.inbox, "--port", str(self.port))
-        return self._gatecal("up", *places, "--schedule", "* * * * *")
-
-    def down(self) -> Finished:
-        return self._gatecal("down", "--workspace", self.workspace)
-
-    def ask(self, path, body=None):
-        return ask(f"http://127.0.0.1:{self.port}/api", path, body)
-
-    def nightly(self):
-        """Return the id of the deployment of the nights."""
-        return self.ask("deployments/name/nightly/nightly")["id"]
-
-    def scheduled(self):
-        """Wait until the schedule has started a run by itself, end the schedule, and return the run's id."""
-        chosen = {"flows": {"name": {"any_": ["nightly"]}}, "flow_runs": {"state": {"type": {"any_": ["RUNNING"]}}}}
-        (run, *_) = self.wait(lambda: self.ask("flow_runs/filter", chosen), NIGHT_S)
-        assert run["auto_scheduled"]
-        self.ask(f"deployments/{self.nightly()}/pause_deployment", {})
-        return run["id"]
-
-    def fire(self):
-        """Start `nightly` by hand, and return the run's id."""
-        return self.ask(f"deployments/{self.nightly()}/create_flow_run", {})["id"]
-
-    def ended(self, run, patience_s=NIGHT_S):
-        return self.wait(lambda: (found := self.ask(f"flow_runs/{run}"))["state_type"] in ENDED and found, patience_s)
-
-    def calibrations(self):
-        chosen = {"flows": {"name": {"any_": ["calibrate"]}}}
-        return {run["name"]: run for run in self.ask("flow_runs/filter", chosen)}
-
-    def wait(self, condition, patience_s):
-        deadline = time.monotonic() + patience_s
-        while time.monotonic() < deadline:
-            if found := condition():
-                return found
-            time.sleep(1)
-        raise AssertionError(f"waited {patience_s:g} s in vain; logs in {self.folder / 'logs'}")
-
-    def mark(self):
-        return keeper.read_state(self.folder).mark
-
-    def process(self, name):
-        return next(entry.pid for entry in keeper.read_state(self.folder).processes if entry.name == name)
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +55,7 @@ def service(home, tmp_path_factory, uvfits, tiny, post):
         "GATECAL_MAIL_SENDER": "gatecal@example.org",
         "GATECAL_MAIL_OPERATORS": OPERATOR,
     }
-    one = Service(folder, Gatecal(environment(home) | extra, folder))
+    one = WholeService(folder, Gatecal(environment(home) | extra, folder))
     one.inbox.mkdir()
     shutil.copy(uvfits, one.inbox / "ngc5921.fits")
     (one.inbox / "ngc5921.yaml").write_text(f"profile: vla\noverrides: {QUICK}\nrecipients: [{ASTRONOMER}]\n")
