@@ -14,7 +14,7 @@ from prefect.states import Completed, Failed
 from flows import holds, progress
 from flows.conclude import conclude
 from flows.decisions import read_decisions, spend, standing
-from flows.forms import titled
+from flows.forms import StartStep, titled
 from flows.interruption import interrupted
 from flows.prepare import prepared, workspace_of
 from flows.publish import publish, send_mail
@@ -24,7 +24,6 @@ from schemas.errors import CalibrationError, ConfigurationError, DataUnusable, G
 from schemas.holds import Hold
 from schemas.observation import Observation
 from schemas.outcome import Outcome
-from schemas.steps import Step
 from tasks.applying import apply_tables
 from tasks.bandpass import solve_bandpass1, solve_bandpass2
 from tasks.delay import solve_delays
@@ -42,6 +41,8 @@ from tasks.working_set import ingest_data, inspect_data
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from schemas.steps import Step
 
 WORKSPACE = Path("observations")
 """Folder of the workspaces, where none is given."""
@@ -73,12 +74,14 @@ def recipe(run: Run) -> None:
 @flow(name="calibrate", flow_run_name="{observation.name}")
 def calibrate(
     observation: Annotated[Observation, titled("Observation", "Where the data are, who is what, whom to mail.")],
-    workspace: Annotated[Path, titled("Workspaces", "Folder of the workspaces.")] = WORKSPACE,
-    from_step: Annotated[
-        Step | None, titled("From step", "Run this step and all after it again; what is before it is reused.")
-    ] = None,
+    workspace: Annotated[Path, titled("Workspaces", "Folder with a workspace for each observation.")] = WORKSPACE,
+    from_step: StartStep = None,
     overrides: Annotated[
-        dict[str, Any], titled("Overrides", 'Parameters and bounds for this run: {"gains.solint": "30s"}.')
+        dict[str, Any],
+        titled(
+            "Overrides for this run",
+            'Parameters and bounds, by dotted name; they go before the observation\'s own: {"gains.solint": "30s"}.',
+        ),
     ] = {},  # noqa: B006 - Prefect shows it in the form; it is never changed
 ) -> State[Any]:
     """Calibrate one observation from raw data to split targets.
@@ -88,7 +91,7 @@ def calibrate(
     (the request or the data will not do; nothing was written), or Failed.
     """
     root = workspace_of(observation, workspace).root
-    tag_run(observation.name, root)
+    tag_run(observation.name, root, from_step)
     try:
         with ExitStack() as once_free:
             found = attempt(observation, workspace, from_step, overrides, once_free)

@@ -11,7 +11,7 @@ import pandas as pd
 from prefect.artifacts import create_markdown_artifact
 
 from flows.run import Run, artifact_key
-from flows.runs import note_verdict, run_id, run_url
+from flows.runs import note_verdict, run_id, run_url, runs_url
 from qa import outcome as numbers
 from schemas.errors import CasaError, GateFailed
 from schemas.outcome import Crash, FlagStep, Outcome, Provenance, SpwFluxDensity
@@ -201,6 +201,8 @@ def markdown(outcome: Outcome) -> str:
     lines += ["", *(f"- {decision.sentence}" for decision in outcome.decisions)]
     if outcome.earlier_runs:
         lines += ["", "Earlier runs of this observation:", "", *map(earlier_run, reversed(outcome.earlier_runs[-10:]))]
+    every = runs_url(outcome.observation)
+    lines += ["", f"[All runs of this observation]({every})"] if every else []
     lines += ["", "| calibrator | flux density [Jy] | error [Jy] | spectral index |", "|---|---|---|---|"]
     for field, flux in outcome.fluxes.items():
         index = "" if flux.spectral_index is None else f"{flux.spectral_index:.3f}"

@@ -5,10 +5,10 @@ from __future__ import annotations
 from email import policy
 from email.errors import HeaderParseError
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import yaml
-from pydantic import Field, JsonValue, ValidationError, field_validator
+from pydantic import ConfigDict, Field, JsonValue, ValidationError, WithJsonSchema, field_validator
 
 from schemas.errors import ConfigurationError
 from schemas.profiles import ProfileName, explain
@@ -19,47 +19,53 @@ REQUEST = "observation.yaml"
 """The observation file that a run leaves in its workspace; it reproduces the run."""
 
 
+Auto = Annotated[Literal["auto"], WithJsonSchema({"type": "string", "enum": ["auto"], "title": "automatic"})]
+"""Roles decided from the data; a select in the Prefect UI, where a constant would be shown as not to be changed."""
+
+
 class RequestedRoles(Record):
     """The fields' roles as a person names them; names as in the data."""
+
+    model_config = ConfigDict(title="by hand")
 
     flux: str = Field(title="Flux calibrator", min_length=1)
     """Field with a known flux density, e.g. 1331+305."""
     bandpass: tuple[str, ...] = Field(title="Bandpass calibrators", min_length=1)
     """Bright fields for the bandpass."""
     phase_reference: dict[str, str] = Field(title="Phase references", min_length=1)
-    """Target to its phase reference."""
+    """Target to its phase reference: {"1252+5634": "1302+5748"}."""
     target: tuple[str, ...] = Field(default=(), title="Targets")
-    """Targets; default: those of `phase_reference`. Each needs a phase reference."""
+    """Empty: those with a phase reference; each needs one."""
 
 
 class Selection(Record):
     """A part of the data, in CASA's selection syntax; empty: all."""
 
     spw: str = Field(default="", title="Spectral windows")
-    """Spectral windows."""
+    """Spectral windows, e.g. 0~3 or 0,2; empty: all."""
     scan: str = Field(default="", title="Scans")
-    """Scans."""
+    """Scan numbers, e.g. 1~40; empty: all."""
     antenna: str = Field(default="", title="Antennas")
-    """Antennas."""
+    """Antenna names, e.g. Mk2,Kn or !De; empty: all."""
 
 
 class Observation(Record):
     """One observation to calibrate."""
 
     name: Name = Field(title="Name")
-    """Name; also the workspace's folder: letters, digits, ``_ . + -``."""
+    """Letters, digits and _ . + - only; also the observation's folder among the workspaces."""
     data: Path = Field(title="Data")
-    """MeasurementSet, tar of one, UVFITS, FITS-IDI file or a folder of them; never written to."""
+    """Path of a MeasurementSet, tar of one, UVFITS, FITS-IDI file or a folder of them; never written to."""
     profile: ProfileName = Field(default="emerlin", title="Profile")
-    """Observatory whose parameters to start from."""
-    roles: RequestedRoles | Literal["auto"] = Field(default="auto", title="Roles of the fields")
-    """Who is what; ``auto`` decides from positions, scans and intents, and says why."""
+    """Observatory whose parameters and bounds to start from."""
+    roles: RequestedRoles | Auto = Field(default="auto", title="Roles of the fields")
+    """Calibrators and targets: named by hand, or decided from positions, scans and intents; the report says why."""
     selection: Selection = Field(default=Selection(), title="Selection")
-    """Part of the data to use."""
+    """Part of the data to use, in CASA's selection syntax."""
     recipients: tuple[str, ...] = Field(default=(), title="Recipients")
-    """Mail addresses the report goes to: ``name@example.org`` or ``Name <name@example.org>``."""
-    overrides: dict[str, JsonValue] = Field(default_factory=dict, title="Overrides")
-    """Parameters and bounds that differ from the profile, by dotted name, e.g. ``gains.solint: 30s``."""
+    """Mail addresses the report goes to, e.g. name@example.org; a person's name may go with it."""
+    overrides: dict[str, JsonValue] = Field(default_factory=dict, title="Overrides of the observation")
+    """Parameters and bounds that differ from the profile in all its runs, by dotted name: {"gains.solint": "30s"}."""
 
     @field_validator("recipients")
     @classmethod

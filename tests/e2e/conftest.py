@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import urllib.request
@@ -18,6 +17,7 @@ from schemas.simulation import SimulationTruth
 from tasks.casa import CasaServer, WorkspaceCasa
 from tests.e2e.browser import artifacts, chromium  # noqa: F401 - fixtures
 from tests.e2e.running import REPOSITORY, Finished, Gatecal, checksum, copy_workspace, observation_file, wait_for
+from tests.ports import free_port
 
 if TYPE_CHECKING:
     from datetime import date
@@ -60,9 +60,7 @@ def home(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def prefect_url(tmp_path_factory, home):
     """The API of a real Prefect server on loopback, ended with the session."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     url = f"http://127.0.0.1:{port}/api"
     log = tmp_path_factory.mktemp("server") / "server.log"
     with log.open("w") as output:

@@ -1,13 +1,9 @@
-"""The report in a real browser: opened, looked at, listened to; nothing leaves the page and nobody is kept out.
-
-Screenshots go to the folder that GATECAL_ARTIFACTS names (default ``observations/artifacts``).
-"""
+"""The report in a real browser: opened, looked at, listened to; nothing leaves the page and nobody is kept out."""
 
 from __future__ import annotations
 
-import os
 import shutil
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -16,18 +12,10 @@ from schemas.outcome import Crash, Outcome
 from tests.e2e.running import copy_workspace
 from tests.unit.qa.report.page import parse, wrong_numbers
 
-pytestmark = [pytest.mark.casa, pytest.mark.slow]
+if TYPE_CHECKING:
+    from pathlib import Path
 
-FLAGS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
-"""A browser that talks to nobody by itself."""
+pytestmark = [pytest.mark.casa, pytest.mark.slow]
 
 RUNS = ("ngc5921", "emerlin", "stopped", "crashed")
 WIDTHS = (1280, 400)
@@ -37,29 +25,6 @@ ONE_OF_A_KIND = {"exclude": [["tbody tr:nth-child(n+4)"]]}
 """Rows of a table are all made alike, and their colours stand in its legend: axe need not see them all."""
 ONLY_FAULTS = {"resultTypes": ["violations"]}
 SERIOUS = {"serious", "critical"}
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    """Debian's Chromium, driven by Playwright."""
-    path = os.environ.get("GATECAL_CHROMIUM") or shutil.which("chromium")
-    if path is None:
-        missing = "no Chromium found: apt-get install chromium, or name its path in GATECAL_CHROMIUM"
-        if os.environ.get("CI") == "true":
-            pytest.fail(missing)
-        pytest.skip(missing)
-    sync_api = pytest.importorskip("playwright.sync_api", reason="pip install playwright (the dev extra has it)")
-    with sync_api.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=path, args=list(FLAGS))
-        yield browser
-        browser.close()
-
-
-@pytest.fixture(scope="session")
-def artifacts() -> Path:
-    folder = Path(os.environ.get("GATECAL_ARTIFACTS", "observations/artifacts")).absolute()
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
 
 
 @pytest.fixture(scope="session")
