@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -37,4 +38,6 @@ def wait_for_it(workspace):
 
 
 if __name__ == "__main__":
+    # A shell's job in the background, as these tests may be, ignores it, and its children do too.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     wait_for_it(sys.argv[1])
