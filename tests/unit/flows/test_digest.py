@@ -8,7 +8,6 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from prefect.exceptions import ObjectNotFound
 from prefect.states import Completed, Crashed, Failed, Running
 
 from flows import digest
@@ -24,23 +23,6 @@ from tests.unit.flows.outcomes import outcome, provenance
 
 INBOX = Path("/inbox")
 LONG_AGO = datetime.now(UTC) - timedelta(hours=1)
-
-
-class Server:
-    """A Prefect server that knows runs and their states."""
-
-    def __init__(self):
-        self.states = {}
-
-    def read_flow_run(self, run_id):
-        if str(run_id) not in self.states:
-            raise ObjectNotFound(Exception("no such run"))
-        return type("Run", (), {"state": self.states[str(run_id)]})()
-
-
-@pytest.fixture
-def server():
-    return Server()
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
-from prefect.exceptions import ObjectNotFound
 from prefect.states import AwaitingRetry, Completed, Crashed, Failed, Paused, Pending, Running, Scheduled
 
 from flows import nightly
@@ -26,18 +25,6 @@ def ready(name="night1", entry="night1.ms", key="k1", named=False, needs=0, fold
     return Entry(entry=entry, state="ready", observation=observation, named=named, key=key, needs_bytes=needs)
 
 
-class Server:
-    """A Prefect server that knows runs and their states."""
-
-    def __init__(self):
-        self.states = {}
-
-    def read_flow_run(self, run_id):
-        if str(run_id) not in self.states:
-            raise ObjectNotFound(Exception("no such run"))
-        return type("Run", (), {"state": self.states[str(run_id)]})()
-
-
 class FakeInbox:
     def __init__(self, *entries):
         self.entries = list(entries)
@@ -45,11 +32,6 @@ class FakeInbox:
 
     def look(self):
         return self.entries
-
-
-@pytest.fixture
-def server():
-    return Server()
 
 
 @pytest.fixture
