@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,13 +14,14 @@ from prefect.client.schemas.objects import State
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Completed
 from prefect.utilities.urls import url_for
-from pydantic import ValidationError
 
 from flows.claims import ClaimBook
 from flows.forms import titled
 from flows.mailing import mail_digest
 from flows.publish import publish_settled
 from flows.refusals import RefusalBook
+from flows.tables import read_outcome
+from schemas.errors import ConfigurationError
 from schemas.outcome import Outcome
 from schemas.service import SERVICE_FOLDER, NoOutcome
 
@@ -67,13 +69,11 @@ def mail_settled(
 
 def end_of(client: SyncPrefectClient, claim: Claim, workspace: Path) -> Outcome | NoOutcome:
     """Return what a claim's run came to: its outcome, or that of a later run, never one of before it."""
-    try:
-        outcome = Outcome.model_validate_json((workspace / claim.name / "outcome.json").read_bytes())
-    except (OSError, ValidationError):
-        outcome = None
     state = state_of(client, claim)
-    if outcome is not None and is_of(outcome, claim, state):
-        return outcome
+    with contextlib.suppress(ConfigurationError, OSError):
+        outcome = read_outcome(workspace / claim.name)
+        if is_of(outcome, claim, state):
+            return outcome
     return NoOutcome(
         observation=claim.name,
         state=(state.name or state.type.value) if state is not None else "",

@@ -26,12 +26,13 @@ from pydantic import ValidationError
 
 from flows import decisions
 from flows.runs import current_run, note_verdict, run_id, run_url
+from flows.tables import read_outcome
 from schemas.errors import CalibrationError, ConfigurationError, GateFailed, WorkspaceBusy
 from schemas.holds import UNANSWERED, Answer, Hold, decision_of
 from schemas.observation import rerun_command
-from schemas.outcome import Outcome
 from schemas.profiles import explain, parameters
 from schemas.whole import write_whole
+from tasks.workspace import Workspace
 from tasks.workspace_lock import WorkspaceLock
 
 if TYPE_CHECKING:
@@ -43,7 +44,6 @@ if TYPE_CHECKING:
     from schemas.gates import GateReport
     from schemas.observation import Observation
     from schemas.steps import Step
-    from tasks.workspace import Workspace
 
 FILE = "hold.json"
 """In the observation's workspace."""
@@ -265,12 +265,11 @@ def look_up(hold: Hold) -> State[Any] | None:
 
 def settle(root: Path, hold: Hold, why: str) -> None:
     """End a hold that nobody will answer any more: the outcome says stopped and why, the workspace is free."""
-    path = root / "outcome.json"
-    with contextlib.suppress(FileNotFoundError, ValidationError):
-        outcome = Outcome.model_validate_json(path.read_bytes())
+    with contextlib.suppress(ConfigurationError):  # there is none, or it cannot be read
+        outcome = read_outcome(root)
         if outcome.verdict == "held" and outcome.provenance.flow_run == hold.flow_run:
             stopped = outcome.evolve(verdict="stopped", reason=f"{outcome.reason}. {UNANSWERED}{why}.")
-            write_whole(path, stopped.model_dump_json(indent=1))
+            write_whole(Workspace(root).outcome, stopped.model_dump_json(indent=1))
             note_verdict(root, hold.flow_run, "stopped")
     (root / FILE).unlink(missing_ok=True)
 

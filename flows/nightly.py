@@ -22,6 +22,7 @@ from flows.forms import titled
 from flows.inbox import Inbox
 from flows.refusals import RefusalBook
 from flows.retention import clean
+from flows.runs import tag_of
 from schemas.errors import ConfigurationError
 from schemas.service import Claim, Entry, InboxRules, NightRow, Retention, WorkingCopy
 
@@ -140,7 +141,7 @@ def begin_run(entry: Entry, claim: Claim, workspace: Path) -> str:
         flow_run_name=claim.name,
         idempotency_key=claim.key,
         as_subflow=False,  # a hold can only suspend a run of its own
-        tags=["nightly", f"observation:{claim.name}"],
+        tags=["nightly", tag_of(claim.name)],
     )
     return str(cast("FlowRun", run).id)
 

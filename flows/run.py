@@ -53,7 +53,7 @@ class Run:
     hold, go_on
         Where a gate held it: the question it waits for, or the commands with which it goes on.
     plots, solution_plots
-        Drawn beside the stages; of the first only while it is entered.
+        Drawn beside the stages; the first draws while it is entered.
     """
 
     def __init__(self, calibration: Calibration, progress: Progress) -> None:

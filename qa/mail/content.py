@@ -214,6 +214,12 @@ def wrong_step(outcome: Outcome, found: tuple[Problem, ...]) -> str:
     return outcome.crash.step if outcome.crash else next((problem.step for problem in found), "")
 
 
+def again_words(outcome: Outcome, found: tuple[Problem, ...]) -> str:
+    """Return the advice to run an observation again, from the step that went wrong."""
+    step = step_title(wrong_step(outcome, found))
+    return f"run it again from there ({step})" if step else "run it again"
+
+
 def commands(outcome: Outcome, root: Path, found: tuple[Problem, ...]) -> tuple[tuple[str, tuple[str, ...]], ...]:
     """Return the commands by which it goes on; none while a question waits in Prefect, which locks the workspace."""
     if _waits(outcome):
@@ -269,8 +275,7 @@ def _cut(text: str, length: int) -> str:
 
 def _now(outcome: Outcome, found: tuple[Problem, ...]) -> str:
     """Return in a line what to do now."""
-    step = step_title(wrong_step(outcome, found))
-    again = f"run it again from there ({step})" if step else "run it again"
+    again = again_words(outcome, found)
     if outcome.verdict == "crashed":
         return f"Now: {again}; the command is below."
     if outcome.verdict == "held":

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from qa.mail.compose import Composed
-from qa.mail.content import decisive, web_link, wrong_step
+from qa.mail.content import again_words, decisive, web_link
 from qa.mail.measures import target_lines, with_error
 from qa.mail.message import Draft, build, readable
 from qa.mail.problems import problems
 from qa.mail.render import render
-from qa.words import step_title, verdict_words
+from qa.words import verdict_words
 from schemas.mail import one_line
 from schemas.service import NoOutcome
 
@@ -99,8 +99,7 @@ def digest_line(entry: Outcome | NoOutcome, settings: MailSettings) -> DigestLin
 
 def todo(outcome: Outcome, found: tuple[Problem, ...]) -> str:
     """Return what to do about an observation."""
-    step = step_title(wrong_step(outcome, found))
-    again = f"run it again from there ({step})" if step else "run it again"
+    again = again_words(outcome, found)
     advice = next((problem.advice.rstrip(". ") for problem in found if problem.advice), "see its report")
     if outcome.verdict == "held" and outcome.hold is not None:
         return f"Decide in the Prefect UI; without an answer it is stopped at {outcome.hold.until:%Y-%m-%d %H:%M} UTC."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ TASK_RUN = re.compile(r"^(\S.*)-[0-9a-f]{3}\n(\w+)$", re.MULTILINE)
 """A task run's name and state, as the list shows them."""
 
 
-class Ui:
+class Ui(ABC):
     """What both have in common.
 
     Parameters
@@ -47,9 +48,17 @@ class Ui:
         self.page.get_by_text("Job Variables", exact=True).first.wait_for()
         self.menu().wait_for()
 
+    @abstractmethod
     def menu(self) -> Locator:
         """Return the button of a run's menu."""
-        raise NotImplementedError
+
+    @abstractmethod
+    def choose_step(self, step: str) -> None:
+        """Choose the step to start from, in the form."""
+
+    @abstractmethod
+    def write_overrides(self, text: str) -> None:
+        """Write the overrides of the run, in the form."""
 
     def choose(self, act: str) -> None:
         """Choose an entry of a run's menu."""

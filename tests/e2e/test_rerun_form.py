@@ -141,18 +141,24 @@ def test_what_the_retry_reused_is_shown_as_cached(retried):
     }
 
 
+def copied(ui: Ui, run: str, step: str, overrides: str, pictures: Path) -> str:
+    """Copy a run to a new one from a step, with overrides; wait until it has ended, and return its id."""
+    ui.open_run(run)
+    ui.copy()
+    ui.choose_step(step)
+    ui.write_overrides(overrides)
+    ui.photograph(pictures.with_name(f"{pictures.name}-form.png"))
+    new = ui.submit()
+    ui.wait_for_badge("Completed")
+    ui.photograph(pictures.with_name(f"{pictures.name}.png"))
+    return new
+
+
 @pytest.fixture(scope="module")
 def rerun(site, browse, retried, artifacts) -> Seen:
     """A copy of it, from the gains, with another solution interval."""
     with browse(NewUi) as ui:
-        ui.open_run(retried.run)
-        ui.copy()
-        ui.choose_step("gains")
-        ui.write_overrides('{"gains.solint": "60s"}')
-        ui.photograph(artifacts / "prefect-form.png")
-        run = ui.submit()
-        ui.wait_for_badge("Completed")
-        ui.photograph(artifacts / "prefect-rerun.png")
+        run = copied(ui, retried.run, "gains", '{"gains.solint": "60s"}', artifacts / "prefect-rerun")
         task_runs = ui.task_runs()
         ui.photograph(artifacts / "prefect-rerun-cached.png")
         return seen(site, run, task_runs)
@@ -200,16 +206,9 @@ def test_a_person_gets_from_the_first_run_to_the_rerun_and_back(browse, retried,
 @pytest.fixture(scope="module")
 def again(site, browse, rerun, artifacts) -> Seen:
     """A copy of the copy, from the split, in the other UI, with a bound besides."""
+    overrides = '{"gains.solint": "60s", "gates.result.phase_warn_deg": 30}'
     with browse(OldUi) as ui:
-        ui.open_run(rerun.run)
-        ui.copy()
-        ui.choose_step("split")
-        ui.write_overrides('{"gains.solint": "60s", "gates.result.phase_warn_deg": 30}')
-        ui.photograph(artifacts / "prefect-form-v1.png")
-        run = ui.submit()
-        ui.wait_for_badge("Completed")
-        ui.photograph(artifacts / "prefect-rerun-v1.png")
-        return seen(site, run, [])
+        return seen(site, copied(ui, rerun.run, "split", overrides, artifacts / "prefect-rerun-v1"), [])
 
 
 def test_the_form_of_the_other_ui_does_the_same(site, again):

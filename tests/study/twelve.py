@@ -147,7 +147,7 @@ def page(service: WholeService, runs: list[dict[str, Any]], parts: dict[str, flo
     print(f"# {COUNT} observations, {WORKERS} workers, PostgreSQL\n")
     print("Made by `python -m tests.study.twelve`: the `tiny` preset, seeds "
           f"{FIRST_SEED} to {FIRST_SEED + COUNT - 1}, with plots and reports, on {os.cpu_count()} cores. All were done "
-          "once; no run saw a 503; a night fired beside it and one fired after it began nothing.\n")  # fmt: skip
+          "once, by two nights fired at once; one fired after them began nothing; no run saw a 503.\n")  # fmt: skip
     print("| part | time [s] |\n|---|---|")
     for name, seconds in parts.items():
         print(f"| {name} | {seconds:.0f} |")

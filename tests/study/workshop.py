@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 SETTLED_S = 40.0
 """What is flagged at the start of each scan, late on source [s]."""
 
+P1_S = 16.0
+"""The guide's interval of p1 [s]."""
+
 FREQUENCY_HZ = 5.07e9
 """Middle of the band [Hz]."""
 
@@ -97,16 +100,23 @@ def peaks(loop: closed.Loop) -> Iterator[tuple[str, str, str]]:
     ratio = image["peak_jy_beam"] / truth
     yield "target, image peak over the convolved truth", f"{100 * (ratio - 1):+.2f} %", "1.5 %"
     yield "target, coherence that phase referencing leaves (from the truth)", f"{left:.4f}", ""
-    yield "target, image peak over the convolved truth times that", f"{100 * (ratio / left - 1):+.2f} %", "1.5 %"
+    nearest = coherence(loop, P1_S)
+    yield f"the same, were the target's phases those of the nearest {P1_S:.0f} s solutions", f"{nearest:.4f}", ""
+    yield (
+        "target, image peak over the convolved truth times the coherence",
+        f"{100 * (ratio / left - 1):+.2f} %",
+        "1.5 %",
+    )
 
 
-def coherence(loop: closed.Loop) -> float:
+def coherence(loop: closed.Loop, interval_s: float = np.inf) -> float:
     """Return what phases interpolated from the phase reference's scans leave of the target's amplitude, from the truth.
 
     The mean over baselines and integrations of the cosine of the phase error, where the error is the true phase of an
     antenna on the target less the line between its true mean phases in the phase reference's scans before and after:
     the atmosphere between the scans, which no solution of the phase reference can know (Thompson, Moran & Swenson 2017,
-    Interferometry and Synthesis in Radio Astronomy, section 13.4).
+    Interferometry and Synthesis in Radio Astronomy, section 13.4). With an interval [s], the mean phases are those of
+    its length instead of a scan's.
     """
     arrays = loop.arrays
     time, field, scan = arrays["time"], arrays["field"], arrays["scan"]
@@ -115,7 +125,11 @@ def coherence(loop: closed.Loop) -> float:
     reference, target = (closed.field_truth(loop, name).field_id for name in (closed.PHASE_REFERENCE, closed.TARGET))
     began = {number: time[scan == number].min() for number in np.unique(scan)}
     settled = time >= np.array([began[number] for number in scan]) + SETTLED_S
-    scans = [settled & (field == reference) & (scan == number) for number in np.unique(scan[field == reference])]
+    seen_then = {number: time[settled & (scan == number)].min() for number in np.unique(scan[field == reference])}
+    part = np.array([(at - seen_then.get(number, at)) // interval_s for at, number in zip(time, scan, strict=True)])
+    own = settled & (field == reference)
+    places = sorted(set(zip(scan[own].tolist(), part[own].tolist(), strict=True)))
+    scans = sorted((own & (scan == number) & (part == n) for number, n in places), key=lambda rows: time[rows].mean())
     middle = np.array([time[rows].mean() for rows in scans])
     mean = np.unwrap([np.angle(np.exp(1j * phase[rows]).mean(axis=0)) for rows in scans], axis=0)
     seen = settled & (field == target) & (time > middle[0]) & (time < middle[-1])

@@ -81,7 +81,7 @@ def test_the_held_run_itself_goes_through(workspace):
 
 def test_a_workspace_that_nobody_holds_goes_to_anybody(workspace):
     refuse_held(workspace, OURS)
-    refuse_held(workspace, None)
+    refuse_held(workspace, "")
 
 
 @pytest.mark.parametrize(
