@@ -21,7 +21,7 @@ from pydantic import ValidationError
 
 from flows.transfer import MARKER, Watch, inside, is_partial, mark_of, walk
 from schemas.errors import CalibrationError, ConfigurationError
-from schemas.observation import Observation
+from schemas.observation import FIELDS, Observation
 from schemas.profiles import explain, parameters
 from schemas.service import Entry, EntryState
 from tasks.ingest import disk_needed, identify
@@ -209,7 +209,7 @@ class Inbox:
         try:
             observation = Observation.model_validate(fields)
         except ValidationError as error:
-            raise NotNow("refused", explain(error, "field")) from error
+            raise NotNow("refused", explain(error, "field", FIELDS)) from error
         return self._with_own_files(observation, file.parent if file is not None else self.folder)
 
     def _with_own_files(self, observation: Observation, base: Path) -> Observation:

@@ -88,6 +88,10 @@ def _is_address(text: str) -> bool:
     return len(header.addresses) == 1 and header.addresses[0].addr_spec.isascii() and not header.defects
 
 
+FIELDS = (*Observation.model_fields, *RequestedRoles.model_fields, *Selection.model_fields)
+"""Names that an observation file may hold."""
+
+
 def read_observation(path: Path) -> Observation:
     """Read an observation file (YAML); a relative data path counts from the file's folder.
 
@@ -110,7 +114,7 @@ def read_observation(path: Path) -> Observation:
     try:
         observation = Observation.model_validate(content)
     except ValidationError as error:
-        msg = f"the observation file {path} is wrong.\n{explain(error, 'field')}"
+        msg = f"the observation file {path} is wrong.\n{explain(error, 'field', FIELDS)}"
         raise ConfigurationError(msg) from error
     return observation.evolve(data=(path.parent / observation.data.expanduser()).resolve())
 

@@ -20,7 +20,7 @@ from schemas.parameters import (
 from schemas.record import Record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
 ProfileName = Literal["emerlin", "vla"]
 """Observatories that gatecal knows."""
@@ -94,11 +94,15 @@ def parse_assignment(text: str) -> tuple[str, object]:
         raise ConfigurationError(msg) from error
 
 
-def explain(error: ValidationError, what: str) -> str:
-    """Return a validation error as sentences: which field, what was given, what fits."""
+def explain(error: ValidationError, what: str, known: Collection[str] = ()) -> str:
+    """Return a validation error as sentences: which field, what was given, what fits; `known` are names that exist."""
     lines = []
     for issue in error.errors():
         place = ".".join(str(part) for part in issue["loc"]) or what
+        if issue["type"] == "extra_forbidden" and known:
+            near = _near(str(issue["loc"][-1]), known) or f"; there are {', '.join(known)}."
+            lines.append(f"there is no {what} {place!r}{near}")
+            continue
         lines.append(f"{what} {place}: {issue['msg']} (given: {issue['input']!r}){_hint(issue)}")
     return "\n".join(lines)
 
@@ -123,10 +127,12 @@ def _set(tree: dict[str, Any], name: str, value: object) -> None:
 
 
 def _unknown(name: str) -> str:
-    known = names(Parameters)
+    return f"there is no parameter {name!r}{_near(name, names(Parameters)) or '; see the README for the list.'}"
+
+
+def _near(name: str, known: Collection[str]) -> str:
     near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-    hint = f"; did you mean {', '.join(near)}?" if near else "; see the README for the list."
-    return f"there is no parameter {name!r}{hint}"
+    return f"; did you mean {', '.join(near)}?" if near else ""
 
 
 def names(record: type[Record], prefix: str = "") -> list[str]:

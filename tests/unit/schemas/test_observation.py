@@ -83,9 +83,7 @@ def test_a_file_without_fields_is_told_what_it_needs(file, text):
 
 
 def test_an_unknown_field_is_named(file):
-    assert "field profil: Extra inputs are not permitted (given: 'vla')" in refusal(
-        file("name: a\ndata: b\nprofil: vla")
-    )
+    assert "there is no field 'profil'; did you mean profile" in refusal(file("name: a\ndata: b\nprofil: vla"))
 
 
 def test_a_missing_field_is_named(file):
@@ -148,3 +146,8 @@ def test_all_wrong_fields_are_named_at_once(file):
 def test_an_observation_is_frozen():
     with pytest.raises(ValidationError):
         Observation(name="a", data="b").name = "c"
+
+
+def test_a_field_like_no_other_is_answered_with_all_there_are(file):
+    said = refusal(file("name: one\ndata: one.ms\nzzzzzz: 1\n"))
+    assert "there is no field 'zzzzzz'; there are name, data, profile, roles" in said
