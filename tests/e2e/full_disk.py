@@ -12,7 +12,7 @@ import sys
 import time
 from pathlib import Path
 
-from tests.e2e.running import Gatecal, finish, outcome, reused, stopped_solve, wait_for
+from tests.e2e.running import Gatecal, caught_in, finish, outcome, reused
 
 SIZE = "160m"
 
@@ -44,7 +44,7 @@ def main(folder: Path, *arguments: str) -> None:
     arguments = ("calibrate", *arguments, "--workspace", str(folder / "runs"))
     root = folder / "runs" / Path(arguments[1]).stem
     process = command.start(*arguments)
-    held = wait_for(lambda: stopped_solve(root), process)
+    held = caught_in("gaincal", root, process)
     ballast = fill(folder)
     free = shutil.disk_usage(folder).free
     for worker in held.workers:

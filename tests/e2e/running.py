@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -232,18 +233,42 @@ def alive(processes: list[ProcessIdentity]) -> list[ProcessIdentity]:
     return [process for process in processes if process.alive()]
 
 
-def stopped_solve(root: Path) -> Holder | None:
-    """Stop CASA in the middle of a workspace's first gaincal; return who holds it, or None if that is not under way.
+INTO_THE_CALL_S = 0.03
+"""How far into a call CASA is stopped: the shortest take 0.15 s."""
 
-    What happens next is then certain to happen in mid-call, however busy the machine is.
+
+def caught_in(task: str, root: Path, process: subprocess.Popen[str] | None = None) -> Holder:
+    """Wait until a run in workspace `root` calls `task`, stop CASA in mid-call, and return who holds the workspace.
+
+    What happens next is then certain to happen in mid-call, however busy the machine is. A call may take less than
+    half a second, so nothing else is asked between two looks. Calls whose logs are there already do not count.
     """
-    found = holder(root)
-    logs = sorted((root / "logs").glob("*-gaincal.log"))
-    if found is None or not found.workers or not logs or "Begin Task" not in logs[0].read_text(errors="replace"):
+    logs, end = root / "logs", root / "outcome.json"
+    seen, ended_before = set(logs.glob("*.log")), end.exists()
+
+    def caught() -> Holder | None:
+        if end.exists() and not ended_before:
+            raise AssertionError(f"the run in {root} ended, and no call of {task} was caught in the middle")
+        for log in sorted({*logs.glob(f"*-{task}.log")} - seen):
+            if "Begin Task" in log.read_text(errors="replace"):
+                seen.add(log)
+                time.sleep(INTO_THE_CALL_S)
+                return _stopped(root, log)
         return None
-    for number, stopped in ((signal.SIGSTOP, True), (signal.SIGCONT, False)):
-        for worker in alive(list(found.workers)):
-            os.kill(worker.pid, number)
-        if stopped and alive(list(found.workers)) and "End Task" not in logs[0].read_text(errors="replace"):
+
+    return wait_for(caught, process)
+
+
+def _stopped(root: Path, log: Path) -> Holder | None:
+    """Stop the CASA child that writes `log`; return who holds the workspace, or None if the call had ended."""
+    found = holder(root)
+    if found is None or not found.workers:
+        return None
+    with contextlib.suppress(ProcessLookupError):
+        for worker in found.workers:
+            os.kill(worker.pid, signal.SIGSTOP)
+        if "End Task" not in log.read_text(errors="replace") and alive(list(found.workers)):
             return found
+        for worker in found.workers:
+            os.kill(worker.pid, signal.SIGCONT)
     return None

@@ -15,7 +15,7 @@ import yaml
 
 from flows.holds import settle_expired_holds
 from tests.e2e.conftest import environment
-from tests.e2e.running import REPOSITORY, Gatecal, alive, gate, holder, outcome, reused, stopped_solve
+from tests.e2e.running import REPOSITORY, Gatecal, alive, caught_in, gate, holder, outcome, reused
 from tests.e2e.service import Service
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class Cancelled:
 def cancelled(service, observation, workspace) -> Cancelled:
     root = workspace / "tiny"
     run = service.run(service.deployment, observation=observation, workspace=str(workspace))
-    held = service.wait(lambda: stopped_solve(root), "a solve is under way")
+    held = caught_in("gaincal", root)
     second = service.run(service.deployment, observation=observation, workspace=str(workspace))
     service.wait_for_state(second, "Refused")
     service.ask(f"flow_runs/{run}/set_state", {"state": {"type": "CANCELLING", "name": "Cancelling"}})

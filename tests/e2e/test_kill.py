@@ -2,60 +2,37 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import signal
-import time
 
 import pytest
 
 from schemas.steps import STEPS
-from tests.e2e.running import HISTORY, alive, copy_workspace, differences, finish, holder, outcome, reused, wait_for
+from tests.e2e.running import (
+    HISTORY,
+    alive,
+    caught_in,
+    copy_workspace,
+    differences,
+    finish,
+    holder,
+    outcome,
+    reused,
+    wait_for,
+)
 
 pytestmark = [pytest.mark.casa, pytest.mark.slow]
 
-INTO_THE_CALL_S = 0.03
-"""How far into a call the kill comes: the shortest take 0.15 s."""
-
 
 def start_and_kill(gatecal, root, arguments, task, whole_group):
-    """Start the command, kill it in the middle of a call of `task`, and return the CASA processes it had.
-
-    The child is frozen first: what is killed is then certain to be in mid-call, however busy the machine is.
-    """
-    logs = root / "logs"
-    seen = set(logs.glob("*.log"))
+    """Start the command, kill it in the middle of a call of `task`, and return the CASA processes it had."""
     process = gatecal.start(*arguments)
-
-    def frozen():
-        for log in sorted(logs.glob(f"*-{task}.log")):
-            if log not in seen and "Begin Task" in log.read_text(errors="replace"):
-                seen.add(log)
-                time.sleep(INTO_THE_CALL_S)
-                return freeze(root, log)
-        return None
-
-    found = wait_for(frozen, process)
+    found = caught_in(task, root, process)
     (os.killpg if whole_group else os.kill)(process.pid, signal.SIGKILL)
     finish(process)
     assert process.returncode == -signal.SIGKILL
     return [found.server, *found.workers]
-
-
-def freeze(root, log):
-    """Stop the CASA child that writes `log`; return who holds the workspace, or None if the call had ended."""
-    found = holder(root)
-    if found is None or not found.workers:
-        return None
-    with contextlib.suppress(ProcessLookupError):
-        for worker in found.workers:
-            os.kill(worker.pid, signal.SIGSTOP)
-        if "End Task" not in log.read_text(errors="replace") and alive(list(found.workers)):
-            return found
-        for worker in found.workers:
-            os.kill(worker.pid, signal.SIGCONT)
-    return None
 
 
 def run_again(gatecal, root, arguments, survivors):

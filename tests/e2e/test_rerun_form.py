@@ -20,9 +20,9 @@ import pytest
 from schemas.steps import STEPS
 from tests.e2e.conftest import environment
 from tests.e2e.prefect_pages import NewUi, OldUi
-from tests.e2e.running import Gatecal, alive, outcome, reused, stopped_solve
+from tests.e2e.running import Gatecal, alive, caught_in, outcome, reused
 from tests.e2e.service import ask
-from tests.e2e.whole_service import NIGHT_S, WholeService
+from tests.e2e.whole_service import WholeService
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -114,7 +114,7 @@ def seen(site: Site, run: str, task_runs: list[tuple[str, str]]) -> Seen:
 def retried(site, browse, uvfits, artifacts) -> Seen:
     """A run that was killed in mid-solve, and retried with the UI's button."""
     run = site.begin(uvfits)
-    held = site.wait(lambda: stopped_solve(site.root), NIGHT_S)
+    held = caught_in("gaincal", site.root)
     os.kill(held.process.pid, signal.SIGKILL)
     site.wait(lambda: not alive([held.server, *held.workers]), 60.0)
     with browse(NewUi) as ui:

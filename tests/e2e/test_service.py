@@ -19,14 +19,13 @@ from flows import keeper, processes
 from flows.service import check_port
 from tests.contract.mail_servers import Mailbox, mail_server
 from tests.e2e.conftest import environment
-from tests.e2e.running import Gatecal, holder, outcome
+from tests.e2e.running import Gatecal, caught_in, outcome
 from tests.e2e.whole_service import NIGHT_S, WholeService
 from tests.ports import free_port
 
 pytestmark = [pytest.mark.casa, pytest.mark.slow]
 
 QUICK = "{image.enabled: false, trial.enabled: false}"
-UP_S, DOWN_S = 300.0, 90.0
 RESUMED_S = 900.0
 """A killed run goes on without a person within 15 minutes."""
 ASTRONOMER, OBSERVATORY, OPERATOR = "zoe@example.org", "nights@example.org", "operator@example.org"
@@ -71,7 +70,6 @@ def service(home, tmp_path_factory, uvfits, tiny, post):
     try:
         began = one.up()
         assert began.code == 0, began.output
-        assert began.seconds < UP_S
         yield one
     finally:
         ended = one.down()
@@ -87,8 +85,9 @@ def first_night(service):
     service.wait(lambda: outcome_of(service, "ngc5921") or outcome_of(service, "tiny"), NIGHT_S)
     last = "tiny" if outcome_of(service, "ngc5921") else "ngc5921"
     root = service.workspace / last
-    service.wait(lambda: (held := holder(root)) and held.workers and list(root.glob("logs/*gaincal*")), NIGHT_S)
-    for pid in (service.process("worker-1"), holder(root).process.pid):
+    assert outcome_of(service, last) is None, "both ended at once"
+    held = caught_in("gaincal", root)
+    for pid in (service.process("worker-1"), held.process.pid):
         os.kill(pid, signal.SIGKILL)
     killed = time.monotonic()
     service.wait(lambda: outcome_of(service, last), RESUMED_S)
@@ -196,6 +195,5 @@ def test_down_leaves_no_process(service, first_night):
     assert processes.marked(mark)
     ended = service.down()
     assert (ended.code, processes.marked(mark)) == (0, [])
-    assert ended.seconds < DOWN_S
     check_port("127.0.0.1", service.port)
     assert "was down already" in service.down().output
