@@ -14,6 +14,8 @@ from aiosmtpd.smtp import AuthResult
 from tests.ports import free_port
 
 USER, PASSWORD = "gatecal", "s3cret, with % and ü"
+HANGS_S = 60.0
+"""How long a server that does not answer holds a connection: much longer than any mail here may take."""
 
 
 @dataclass
@@ -121,7 +123,7 @@ def talking(talk, port=0):
 
 def says_nothing(connection, ended):
     """Accept and never answer."""
-    ended.wait(10)
+    ended.wait(HANGS_S)
 
 
 def drips(connection, ended):
@@ -139,7 +141,7 @@ def drops_in_mid_message(connection, ended):
 def hangs_in_mid_message(connection, ended):
     """Take the whole message, and never say so."""
     converse_until_data(connection)
-    ended.wait(10)
+    ended.wait(HANGS_S)
 
 
 def converse_until_data(connection):

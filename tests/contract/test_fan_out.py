@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -196,9 +195,7 @@ def test_a_part_ends_with_its_flow_and_the_workspace_is_free(environment, tmp_pa
         child = asleep(tmp_path)
         flow.send_signal(number)
         flow.wait(20)
-        began = time.monotonic()
-        wait_for(lambda: not child.alive())
-        assert time.monotonic() - began < 60.0  # it sleeps for ten minutes
+        wait_for(lambda: not child.alive())  # for less long than it sleeps
         with WorkspaceLock(tmp_path, patience_s=10.0):
             pass
     finally:

