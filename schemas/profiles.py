@@ -20,7 +20,9 @@ from schemas.parameters import (
 from schemas.record import Record
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping, Sequence
+
+    from pydantic_core import ErrorDetails
 
 ProfileName = Literal["emerlin", "vla"]
 """Observatories that gatecal knows."""
@@ -97,14 +99,29 @@ def parse_assignment(text: str) -> tuple[str, object]:
 def explain(error: ValidationError, what: str, known: Collection[str] = ()) -> str:
     """Return a validation error as sentences: which field, what was given, what fits; `known` are names that exist."""
     lines = []
-    for issue in error.errors():
-        place = ".".join(str(part) for part in issue["loc"]) or what
+    for issue in _worth_saying(error.errors()):
+        place = ".".join(str(part) for part in issue["loc"] if not _alternative(part)) or what
         if issue["type"] == "extra_forbidden" and known:
             near = _near(str(issue["loc"][-1]), known) or f"; there are {', '.join(known)}."
             lines.append(f"there is no {what} {place!r}{near}")
             continue
         lines.append(f"{what} {place}: {issue['msg']} (given: {issue['input']!r}){_hint(issue)}")
     return "\n".join(lines)
+
+
+def _alternative(part: str | int) -> bool:
+    """Tell whether a part of a place names no field but one of several types that pydantic tried there."""
+    text = str(part)
+    return text.startswith("literal[") or text in {record.__name__ for record in Record.__subclasses__()}
+
+
+def _worth_saying(issues: Sequence[ErrorDetails]) -> list[ErrorDetails]:
+    """Leave out that a record is not one of the words that could stand in its place."""
+    return [
+        issue
+        for issue in issues
+        if not (isinstance(issue["input"], dict) and issue["loc"] and str(issue["loc"][-1]).startswith("literal["))
+    ]
 
 
 def _hint(issue: Mapping[str, Any]) -> str:

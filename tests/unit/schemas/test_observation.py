@@ -138,6 +138,21 @@ def test_roles_are_auto_or_whole(file, roles):
     assert "field roles" in refusal(file(f"name: a\ndata: b\nroles: {roles}"))
 
 
+def test_a_wrong_role_is_named_as_it_stands_in_the_file(file):
+    said = refusal(file("name: a\ndata: b\nroles: {flux: [1, 2], phase_reference: {t: 3}}"))
+    assert [line.partition(":")[0] for line in said.splitlines()[1:]] == [
+        "field roles.flux",
+        "field roles.bandpass",
+        "field roles.phase_reference.t",
+    ]
+
+
+def test_a_word_in_place_of_the_roles_is_told_the_one_that_may_stand_there(file):
+    assert "field roles: Input should be 'auto' (given: 'automatic')" in refusal(
+        file("name: a\ndata: b\nroles: automatic")
+    )
+
+
 def test_all_wrong_fields_are_named_at_once(file):
     message = refusal(file("name: ../x\nprofile: alma"))
     assert all(f"field {name}: " in message for name in ("name", "data", "profile"))
