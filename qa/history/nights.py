@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from qa.history.database import Database
 
 NIGHTS_SHOWN = 120
-"""How many of the latest nights a trend goes back: a season. Ours."""
+"""How many nights a trend has: a season. Ours."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,9 @@ class Trends:
 
 
 def trends_of(database: Database, observation: str, started: datetime, flow_run: str) -> Trends | None:
-    """Return the nights around a run; None for a run that the history lacks, or whose night is not known.
+    """Return the latest nights, or those around a run's own where that is before them.
+
+    None for a run that the history lacks, or whose night is not known.
 
     Parameters
     ----------
@@ -82,7 +85,7 @@ def trends_of(database: Database, observation: str, started: datetime, flow_run:
         if run is None or run.night is None or run.telescope is None:
             return None
         runs = runs_of_nights(session, Run.telescope == run.telescope)
-        runs = runs[runs["night"].isin(sorted(runs["night"].unique())[-NIGHTS_SHOWN:])]
+        runs = runs[runs["night"].isin(_shown(sorted(runs["night"].unique()), str(run.night)))]
         return Trends(
             telescope=run.telescope,
             observation=observation,
@@ -94,6 +97,15 @@ def trends_of(database: Database, observation: str, started: datetime, flow_run:
             verdicts=runs[["observation", "night", "verdict"]].sort_values("night").reset_index(drop=True),
             noise=_noise(session, runs),
         )
+
+
+def _shown(nights: list[str], own: str) -> list[str]:
+    """Return the latest of all nights; where a run's own is none of them, those around it."""
+    latest = nights[-NIGHTS_SHOWN:]
+    if own in latest:
+        return latest
+    first = max(0, bisect.bisect_left(nights, own) - NIGHTS_SHOWN // 2)
+    return nights[first : first + NIGHTS_SHOWN]
 
 
 def _delays(session: Session, run: Run, runs: pd.DataFrame) -> pd.DataFrame:

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from qa.history import nights
 from qa.history.drawing import jumps
 from qa.history.nights import trends_of
 from qa.history.trends import draw_trends, jumps_in_words, trends_to_show
@@ -65,6 +66,14 @@ def test_data_processed_again_are_one_night_of_a_trend(database):
     assert set(found.delays[found.delays["night"].eq("2026-10-01") & found.delays["antenna"].eq("Cm")]["delay_ns"]) == {
         7.0
     }
+
+
+@pytest.mark.parametrize(("own", "shown"), [(11, range(6, 12)), (6, range(6, 12)), (5, range(2, 8)), (0, range(6))])
+def test_a_trend_has_a_season_with_the_runs_own_night_in_it(database, monkeypatch, own, shown):
+    monkeypatch.setattr(nights, "NIGHTS_SHOWN", 6)
+    season(database)
+    found = trends(database, outcome_on(FIRST + timedelta(days=own)))
+    assert found.verdicts["night"].tolist() == [str(FIRST + timedelta(days=number)) for number in shown]
 
 
 def test_a_run_that_was_held_and_finished_is_one_verdict_of_a_trend(database):
