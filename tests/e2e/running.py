@@ -20,6 +20,8 @@ import numpy as np
 
 from tasks.workspace_lock import Holder, ProcessIdentity
 
+QUICK = ("--set", "image.enabled=false", "--set", "plots.enabled=false")
+"""Without what takes longest, where it is not what a test is about."""
 REPOSITORY = Path(__file__).parents[2]
 PATIENCE_S = 600.0
 POLL_S = 0.005

@@ -11,6 +11,7 @@ import pytest
 from schemas.steps import STEPS
 from tests.e2e.running import (
     HISTORY,
+    QUICK,
     alive,
     caught_in,
     copy_workspace,
@@ -67,7 +68,7 @@ def test_a_killed_run_goes_on_to_the_same_tables_and_target(ngc5921, gatecal, ca
     for path in (*(root / "products").glob("*.ms"), *(root / "caltables").glob("*.p2")):
         shutil.rmtree(path)
     casa("tests.e2e.tables:clear_corrected", vis=root / "ms" / "ngc5921.ms")
-    command = ("demo", "--workspace", workspace, "--set", "image.enabled=false")
+    command = ("demo", "--workspace", workspace, *QUICK)
 
     survivors = start_and_kill(gatecal, root, (*command, "--from", step), task, whole_group)
     run_again(gatecal, root, command, survivors)
@@ -96,7 +97,7 @@ def test_a_working_measurement_set_that_no_longer_opens_is_ingested_again(ngc592
     table = root / "ms" / "ngc5921.ms" / "table.dat"
     os.truncate(table, table.stat().st_size // 2)
 
-    ran = gatecal("demo", "--workspace", workspace, "--set", "image.enabled=false")
+    ran = gatecal("demo", "--workspace", workspace, *QUICK)
 
     assert ran.code == 0, ran.output
     assert not any(reused(root).values())

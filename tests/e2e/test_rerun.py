@@ -9,7 +9,18 @@ import signal
 import pytest
 
 from schemas.steps import STEPS
-from tests.e2e.running import caltables, copy_workspace, differences, finish, gate, holder, outcome, reused, wait_for
+from tests.e2e.running import (
+    QUICK,
+    caltables,
+    copy_workspace,
+    differences,
+    finish,
+    gate,
+    holder,
+    outcome,
+    reused,
+    wait_for,
+)
 
 pytestmark = [pytest.mark.casa, pytest.mark.slow]
 
@@ -25,7 +36,7 @@ def copy(ngc5921, workspace):
     return copy_workspace(ngc5921.root, workspace)
 
 
-CHANGED = ("--set", "gains.solint=60s", "--set", "image.enabled=false")
+CHANGED = ("--set", "gains.solint=60s", *QUICK)
 """Not 30s: that is the data's own integration time, so the gains would be those of the profile's ``int``."""
 
 
@@ -58,7 +69,7 @@ def test_another_interval_gives_other_gains(casa, changed, ngc5921):
 
 
 def test_delay_precal_and_trial_switched_off_leave_every_later_list_of_tables(gatecal, copy, workspace):
-    off = [f"{step}.enabled=false" for step in ("delay", "precal", "trial", "image")]
+    off = [f"{step}.enabled=false" for step in ("delay", "precal", "trial", "image", "plots")]
     ran = gatecal("demo", "--workspace", workspace, *(part for name in off for part in ("--set", name)))
     assert ran.code == 0, ran.output
     for name in ("delay", "precal.p1", "precal.ap1"):
@@ -74,7 +85,7 @@ def test_delay_precal_and_trial_switched_off_leave_every_later_list_of_tables(ga
 
 
 def test_without_flux_scale_second_bandpass_and_final_gains_the_first_tables_are_applied(gatecal, copy, workspace):
-    off = [f"{step}.enabled=false" for step in ("fluxscale", "bandpass2", "finalgains", "image")]
+    off = [f"{step}.enabled=false" for step in ("fluxscale", "bandpass2", "finalgains", "image", "plots")]
     ran = gatecal("demo", "--workspace", workspace, *(part for name in off for part in ("--set", name)))
     assert ran.code == 0, ran.output
     found = outcome(copy)
@@ -87,14 +98,14 @@ def test_without_flux_scale_second_bandpass_and_final_gains_the_first_tables_are
 
 
 def test_without_apply_nothing_is_split_or_imaged(gatecal, copy, workspace):
-    ran = gatecal("demo", "--workspace", workspace, "--set", "apply.enabled=false")
+    ran = gatecal("demo", "--workspace", workspace, "--set", "apply.enabled=false", *QUICK)
     assert ran.code == 0, ran.output
     assert outcome(copy)["products"] == {}
     assert gate(copy, "apply")["verdict"] == gate(copy, "result")["verdict"] == "skipped"
 
 
 def test_a_second_run_in_the_same_workspace_is_refused_and_names_the_first(gatecal, copy, workspace):
-    command = ("demo", "--workspace", workspace, "--from", "finalgains", "--set", "image.enabled=false")
+    command = ("demo", "--workspace", workspace, "--from", "finalgains", *QUICK)
     first = gatecal.start(*command)
     wait_for(lambda: (now := holder(copy)) is not None and now.process.pid == first.pid, first)
     os.kill(first.pid, signal.SIGSTOP)  # so that it cannot end before the second has come

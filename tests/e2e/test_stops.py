@@ -6,11 +6,9 @@ import shutil
 
 import pytest
 
-from tests.e2e.running import checks, copy_workspace, gate, logged_statistics, outcome
+from tests.e2e.running import QUICK, checks, copy_workspace, gate, logged_statistics, outcome
 
 pytestmark = [pytest.mark.casa, pytest.mark.slow]
-
-NO_IMAGE = ("--set", "image.enabled=false")
 
 
 @pytest.fixture
@@ -29,7 +27,7 @@ def stopped_by(root, name):
 
 def test_a_flux_calibrator_at_a_tenth_is_stopped_by_the_flux_model_gate(ngc5921, gatecal, workspace):
     root = copy_workspace(ngc5921.root, workspace)
-    ran = gatecal("demo", "--workspace", workspace, "--set", "model.flux_density_jy=1.5")
+    ran = gatecal("demo", "--workspace", workspace, "--set", "model.flux_density_jy=1.5", *QUICK)
     assert ran.code == 3, ran.output
     report = stopped_by(root, "flux_model")
     failed = checks(report, "stopped")
@@ -41,7 +39,7 @@ def test_a_flux_calibrator_at_a_tenth_is_stopped_by_the_flux_model_gate(ngc5921,
 
 def test_casas_own_image_of_3c286_is_stopped_on_the_baselines_it_does_not_reach(emerlin, gatecal, workspace):
     root = copy_workspace(emerlin.root, workspace)
-    ran = gatecal(*emerlin.arguments, "--workspace", workspace, "--set", "model.model=casa")
+    ran = gatecal(*emerlin.arguments, "--workspace", workspace, "--set", "model.model=casa", *QUICK)
     assert ran.code == 3, ran.output
     report = stopped_by(root, "flux_model")
     failed = checks(report, "stopped")
@@ -56,7 +54,7 @@ def test_a_solve_whose_every_solution_fails_stops_although_casa_counts_them_as_s
     root = copy_workspace(ngc5921.root, workspace)
     for log in (root / "logs").glob("*"):
         log.unlink()
-    ran = gatecal("demo", "--workspace", workspace, "--set", "gains.minsnr=1e6")
+    ran = gatecal("demo", "--workspace", workspace, "--set", "gains.minsnr=1e6", *QUICK)
     assert ran.code == 3, ran.output
     found = outcome(root)
     assert found["verdict"] == "stopped"
@@ -78,7 +76,7 @@ def test_one_dead_antenna_warns_and_is_named(warned):
 
 def test_a_dead_reference_antenna_without_a_fallback_stops(simulated, gatecal, workspace):
     observation = simulated("headless", "dead_antenna:antenna=Mk2")
-    ran = gatecal("calibrate", observation, "--workspace", workspace, "--set", "refant=[Mk2]", *NO_IMAGE)
+    ran = gatecal("calibrate", observation, "--workspace", workspace, "--set", "refant=[Mk2]", *QUICK)
     assert ran.code == 3, ran.output
     found = outcome(workspace / "headless")
     assert found["verdict"] == "stopped"
