@@ -43,8 +43,8 @@ def begun(monkeypatch, server):
         if "broken" in claim.name:
             raise RuntimeError("503 Service Unavailable")
         run = str(uuid4())
+        server.states[run] = Running()  # first: who looks into `runs` may end it at once
         runs.setdefault(claim.name, []).append(run)
-        server.states[run] = Running()
         return run
 
     monkeypatch.setattr(nightly, "begin_run", begin)
