@@ -252,8 +252,10 @@ def caught_in(task: str, root: Path, process: subprocess.Popen[str] | None = Non
         if end.exists() and not ended_before:
             raise AssertionError(f"the run in {root} ended, and no call of {task} was caught in the middle")
         for log in sorted({*logs.glob(f"*-{task}.log")} - seen):
-            if "Begin Task" in log.read_text(errors="replace"):
+            text = log.read_text(errors="replace")
+            if "End Task" in text:
                 seen.add(log)
+            elif "Begin Task" in text:
                 time.sleep(INTO_THE_CALL_S)
                 return _stopped(root, log)
         return None
@@ -266,11 +268,16 @@ def _stopped(root: Path, log: Path) -> Holder | None:
     found = holder(root)
     if found is None or not found.workers:
         return None
-    with contextlib.suppress(ProcessLookupError):
-        for worker in found.workers:
-            os.kill(worker.pid, signal.SIGSTOP)
-        if "End Task" not in log.read_text(errors="replace") and alive(list(found.workers)):
-            return found
-        for worker in found.workers:
-            os.kill(worker.pid, signal.SIGCONT)
+    workers = list(found.workers)
+    _signal(workers, signal.SIGSTOP)
+    if "End Task" not in log.read_text(errors="replace") and alive(workers):
+        return found
+    _signal(workers, signal.SIGCONT)
     return None
+
+
+def _signal(processes: list[ProcessIdentity], number: signal.Signals) -> None:
+    """Send a signal to each that lives: one that draws a plot may end while another solves."""
+    for process in processes:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process.pid, number)

@@ -18,7 +18,7 @@ from qa.history.writing import moment, summary_beside
 from schemas.outcome import Outcome
 from schemas.plots import PlotIndex
 from tasks.simulate.schedule import STELLAR_DAY_S
-from tests.e2e.running import checks, gate
+from tests.e2e.running import QUICK, checks, gate
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,7 +39,6 @@ JUMPED, JUMP_NS = "Da", 4.0
 QUIET = ("De", "Pi", "Cm")
 NOISE_NS = 0.02
 """What the made-up nights scatter by [ns]: about what the real ones do."""
-QUICK = ("--set", "image.enabled=false", "--set", "trial.enabled=false", "--set", "plots.enabled=false")
 
 
 @dataclass(frozen=True)
@@ -102,7 +101,7 @@ def season(emerlin, simulated, gatecal, tmp_path_factory) -> Season:
     roots = {REAL[0]: emerlin.root}
     for number in REAL[1:]:
         observation = simulated(name_of(number), *faults_of(number), night=night_of(number))
-        ran = gatecal("calibrate", observation, "--workspace", workspaces, *QUICK)
+        ran = gatecal("calibrate", observation, "--workspace", workspaces, *QUICK, "--set", "trial.enabled=false")
         assert ran.code == 0, ran.output
         roots[number] = workspaces / name_of(number)
     last = outcome_of(roots[REAL[-1]])
